@@ -1,0 +1,30 @@
+"""Connects the app to Django: signals, system checks, login stacks."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.apps import AppConfig, apps
+from django.core.checks import register
+from django.utils.translation import gettext_lazy as _
+
+# The installed app that a login stack is known by, and the module that serves it.
+STACKS = {"knox": "convai_tokens.contrib.knox"}
+
+
+class ConvaiTokensConfig(AppConfig):
+    name = "convai_tokens"
+    verbose_name = _("Convai tokens")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from . import checks, receivers  # models are loaded only by now
+
+        for check in checks.CHECKS:
+            register(check)
+        for check in checks.DEPLOY_CHECKS:
+            register(check, deploy=True)
+        receivers.connect()
+        for app, module in STACKS.items():
+            if apps.is_installed(app):
+                import_module(module).connect()

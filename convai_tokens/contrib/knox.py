@@ -1,0 +1,71 @@
+"""django-rest-knox: a learner session is one row of its token model.
+
+The row's digest (knox's own hash) is the credential's identity: it is in reach at login (by
+hashing the token in the response), on a request (``request.auth``) and when the row is deleted, by
+a logout, a logout-all, an expiry, the admin or a cascade.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models.signals import pre_delete
+from knox.crypto import hash_token
+from knox.models import get_token_model
+from rest_framework.request import Request
+
+from ..credentials import BearerStack, bearer_credential, register_bearer_stack
+from ..lifecycle import end_sessions
+from ..logins import current_request
+from ..models import EndReason, LearnerSession
+from ..receivers import never_raises
+
+NAME = "knox"
+
+
+def from_login(user: AbstractBaseUser, data: dict[str, Any]) -> str | None:
+    """Return the digest of the knox token in a login response's ``token``."""
+    token = data.get("token")
+    if not isinstance(token, str):
+        return None
+    rows = get_token_model().objects.filter(digest=hash_token(token), user_id=user.pk)
+    digest: str | None = rows.values_list("digest", flat=True).first()
+    return digest
+
+
+def from_request(request: Request) -> str | None:
+    """Return the digest of the knox token that authenticated the request."""
+    if not isinstance(request.auth, get_token_model()):
+        return None
+    digest: str = request.auth.digest
+    return digest
+
+
+@never_raises
+def on_token_deleted(*, instance: Any, **kwargs: Any) -> None:
+    """End the learner session of a knox token that is about to be deleted."""
+    credential = bearer_credential(NAME, instance.digest)
+    sessions = LearnerSession.objects.filter(pk__in=credential.session_ids)
+    end_sessions(sessions, _reason(instance))
+
+
+def _reason(instance: Any) -> str:
+    """Tell a logout from an expiry: on a request by a valid token, DRF has set ``auth``."""
+    auth = getattr(current_request.get(), "auth", None)
+    if auth is instance:
+        return EndReason.LOGOUT
+    if isinstance(auth, get_token_model()) and auth.user_id == instance.user_id:
+        return EndReason.LOGOUT_ALL
+    return EndReason.CREDENTIAL_DELETED
+
+
+def connect() -> None:
+    """Register the stack and its receiver; called once, in ``ready()``."""
+    register_bearer_stack(BearerStack(NAME, from_login, from_request))
+    pre_delete.connect(
+        on_token_deleted,
+        sender=get_token_model(),
+        dispatch_uid="convai_tokens.contrib.knox",
+        weak=False,
+    )

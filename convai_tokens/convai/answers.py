@@ -1,0 +1,180 @@
+"""How Convai's answers are read: which status and text means which outcome.
+
+Convai documents few statuses and several error envelopes (docs/convai.md lists those seen), so
+that the reader looks at the status first, and at the words of the text where the status isn't
+enough.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+from django.utils import timezone
+
+from ..conf import Secret
+from ..exceptions import (
+    ConvaiRefused,
+    ConvaiTokensError,
+    ConvaiUnavailable,
+    TokenGone,
+    TokenRejected,
+)
+
+logger = logging.getLogger("convai_tokens")
+
+Verb = Literal["generate", "extend", "revoke"]
+
+DEFAULT_LIFETIME = timedelta(hours=1)  # what Convai's pages promise for a generated token
+MAX_RETRY_AFTER = 3600.0  # a vendor that asks for more gets one probe an hour all the same
+MAX_TOKEN_LENGTH = 4096
+
+_NAMES_THE_KEY = re.compile(r"api[ _-]?key", re.IGNORECASE)
+_NAMES_THE_TOKEN = re.compile(r"token", re.IGNORECASE)
+_NAMES_A_RATE = re.compile(r"rate limit|limit per minute|too many requests", re.IGNORECASE)
+_NAMES_THE_PLAN = re.compile(r"usage limit|current plan", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class GeneratedToken:
+    """What Convai generated: the value, and its end as aware UTC."""
+
+    value: Secret
+    expires_at: datetime
+
+
+def generated_token(
+    status: int, headers: Mapping[str, str], body: bytes
+) -> GeneratedToken | ConvaiTokensError:
+    """Return the token in the answer to *generate*, or the outcome that the answer stands for."""
+    data = _read(body)
+    failure = _failure("generate", status, headers, data)
+    if failure is not None:
+        return failure
+    value = data.get("apiAuthToken") if isinstance(data, dict) else None
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= MAX_TOKEN_LENGTH:
+        # A token may exist that nobody can name: hence maybe_done.
+        return ConvaiUnavailable("Convai answered without a token.", maybe_done=True)
+    return GeneratedToken(Secret(value), _expiration(data))
+
+
+def extended_until(
+    status: int, headers: Mapping[str, str], body: bytes
+) -> datetime | ConvaiTokensError:
+    """Return the new end (aware UTC) after *extend*, or the outcome.
+
+    The answer isn't documented: without a time in it, the token lives for one hour from now.
+    """
+    data = _read(body)
+    failure = _failure("extend", status, headers, data)
+    if failure is not None:
+        return failure
+    if isinstance(data, dict) and "expirationTime" in data:
+        return _expiration(data)
+    return timezone.now() + DEFAULT_LIFETIME
+
+
+def confirmed_revoked(
+    status: int, headers: Mapping[str, str], body: bytes
+) -> Literal[True] | ConvaiTokensError:
+    """Return True when the answer confirms *revoke*, else the outcome."""
+    return _failure("revoke", status, headers, _read(body)) or True
+
+
+def _read(body: bytes) -> Any:
+    """Return the body as JSON where it is JSON, else as text."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return Secret(body.decode("utf-8", "replace"))
+
+
+def _failure(
+    verb: Verb, status: int, headers: Mapping[str, str], data: Any
+) -> ConvaiTokensError | None:
+    """Return the outcome that the answer stands for, None for success."""
+    success = 200 <= status < 300
+    text = _error_text(data, success)
+    if success and text is None:
+        return None
+    told = f"Convai answered {status} to {verb}."
+    retry_after = _retry_after(headers)
+    if status == 429 or (_NAMES_A_RATE.search(text or "") and status < 500):
+        return ConvaiUnavailable(told, code="convai_rate_limited", retry_after=retry_after)
+    if (not success and not 400 <= status < 500) or status in (408, 425):
+        return ConvaiUnavailable(told, retry_after=retry_after, maybe_done=status >= 500)
+    return _refusal(verb, status, text or "", told)
+
+
+def _refusal(verb: Verb, status: int, text: str, told: str) -> ConvaiTokensError:
+    """Return the outcome of a 4xx, or of a 2xx that holds an error envelope."""
+    if _NAMES_THE_PLAN.search(text):
+        return ConvaiRefused(f"{told} The plan's limit is reached.", code="convai_plan_limit")
+    if status not in (404, 410) and _NAMES_THE_KEY.search(text):
+        return ConvaiRefused(f"{told} The API key is bad.", code="convai_bad_key")
+    if verb == "generate":
+        # No token is in play, so a 4xx is about us; an envelope inside a 2xx is nonsense.
+        return ConvaiRefused(told) if status >= 400 else ConvaiUnavailable(told, maybe_done=True)
+    if status in (404, 410) or (status in (200, 400) and _NAMES_THE_TOKEN.search(text)):
+        return TokenGone(told)
+    return TokenRejected(told)
+
+
+def _error_text(data: Any, success: bool) -> str | None:
+    """Return the text of the error envelope in ``data``; None when there is none."""
+    if not isinstance(data, dict):
+        return None if success else str(data)
+    for key in ("ERROR", "error", "API_ERROR", "INTERNAL_ERROR"):
+        if data.get(key):
+            return str(data[key])
+    state = str(data.get("status") or data.get("STATUS") or "").lower()
+    if state in ("error", "failure", "failed") or data.get("ok") is False:
+        return str(data.get("message") or "")
+    return None if success else str(data.get("detail") or data.get("message") or "")
+
+
+def _expiration(data: dict[str, Any]) -> datetime:
+    """Return ``expirationTime`` as aware UTC; one hour from now when it is of no use.
+
+    Convai shows ``...Z``, and elsewhere UTC without a suffix; an epoch number is accepted too.
+    """
+    now = timezone.now()
+    given = data.get("expirationTime")
+    try:
+        if isinstance(given, str):
+            moment = datetime.fromisoformat(given.strip())
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        else:
+            moment = datetime.fromtimestamp(float(given), tz=UTC)  # type: ignore[arg-type]
+        moment = moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        logger.warning("Convai's expirationTime is missing or unreadable; assuming one hour.")
+        return now + DEFAULT_LIFETIME
+    if moment <= now:
+        logger.warning("Convai's expirationTime has passed already; assuming one hour.")
+        return now + DEFAULT_LIFETIME
+    return moment
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return ``Retry-After`` in seconds, from a number or an HTTP date (RFC 9110, 10.2.3)."""
+    given = headers.get("Retry-After", "").strip()
+    if not given:
+        return None
+    try:
+        seconds = float(given)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(given)
+        except ValueError:
+            return None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        seconds = (moment - timezone.now()).total_seconds()
+    # Written so that a NaN becomes 0 too.
+    return min(seconds, MAX_RETRY_AFTER) if seconds > 0 else 0.0

@@ -1,0 +1,243 @@
+"""The client of Convai's token API: generate, extend, revoke.
+
+One kept-alive ``requests.Session`` per process serves all threads. Every failure comes out as one
+of the outcomes in ``exceptions.py``, without the answer's body, the key or the token in it, and
+without the chain of exceptions whose frames hold them.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import TypeVar
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from .. import __version__
+from ..conf import Secret, app_settings
+from ..exceptions import ConvaiRefused, ConvaiTokensError, ConvaiUnavailable
+from .answers import GeneratedToken, Verb, confirmed_revoked, extended_until, generated_token
+
+logger = logging.getLogger("convai_tokens")
+
+PATHS: dict[Verb, str] = {
+    "generate": "/user/connect",
+    "extend": "/user/extend-token",
+    "revoke": "/user/revoke-token",
+}
+MAX_BODY = 64 * 1024
+POOL_SIZE = 32  # as wide as the threads that may wait on Convai; a narrower one churns connections
+
+
+T = TypeVar("T")
+# Turns status, headers and body into a result, or into the outcome that stands for a failure.
+Reader = Callable[[int, Mapping[str, str], bytes], T | ConvaiTokensError]
+
+
+class ConvaiClient:
+    """Talks to the token API at ``base_url``. Safe to share between threads, not over a fork."""
+
+    def __init__(self, base_url: str, *, connect_timeout: float, read_timeout: float) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+        self._http = requests.Session()
+        # What any deployment tool may set in the environment must not steer the API key: no proxy,
+        # no .netrc, no REQUESTS_CA_BUNDLE.
+        self._http.trust_env = False
+        # A cookie from one learner's answer would go out with the next one's call.
+        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            self._http.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=POOL_SIZE))
+
+    def generate(self, budget: float | None = None) -> GeneratedToken:
+        """Generate a token within ``budget`` seconds (default: one call's timeouts).
+
+        Raises ``ConvaiUnavailable`` or ``ConvaiRefused``.
+        """
+        return self._call("generate", {}, self._deadline(budget), generated_token)
+
+    def extend(self, value: str, budget: float | None = None) -> datetime:
+        """Extend the token; return its new end as aware UTC.
+
+        Raises ``ConvaiUnavailable``, ``ConvaiRefused``, ``TokenRejected`` or ``TokenGone``.
+        """
+        body = {"apiAuthToken": Secret(value)}
+        return self._call_twice("extend", body, self._deadline(budget), extended_until)
+
+    def revoke(self, value: str, budget: float | None = None) -> None:
+        """Revoke the token; return when Convai has confirmed it.
+
+        Raises ``ConvaiUnavailable``, ``ConvaiRefused``, ``TokenRejected`` or ``TokenGone``.
+        """
+        body = {"apiAuthToken": Secret(value)}
+        self._call_twice("revoke", body, self._deadline(budget), confirmed_revoked)
+
+    def _deadline(self, budget: float | None) -> float:
+        whole = self._connect_timeout + self._read_timeout
+        return time.monotonic() + (whole if budget is None else budget)
+
+    def _call_twice(
+        self, verb: Verb, body: Mapping[str, str], deadline: float, read: Reader[T]
+    ) -> T:
+        """Call, and once more when a kept-alive connection turned out to be closed.
+
+        Only for verbs that may be repeated: a second *generate* would be a second token.
+        """
+        try:
+            return self._call(verb, body, deadline, read)
+        except ConvaiUnavailable as error:
+            if error.code != "convai_dropped":
+                raise
+        return self._call(verb, body, deadline, read)
+
+    def _call(self, verb: Verb, body: Mapping[str, str], deadline: float, read: Reader[T]) -> T:
+        """Make one call, and be back by ``deadline`` whatever happens.
+
+        The call runs in a thread of its own, because no timeout of ``requests`` bounds a look-up
+        of the name or an answer that drips; a thread left behind ends by its own timeouts.
+        """
+        outcome: queue.SimpleQueue[T | ConvaiTokensError] = queue.SimpleQueue()
+        threading.Thread(
+            target=lambda: outcome.put(self._exchange(verb, body, deadline, read)),
+            name=f"convai-{verb}",
+            daemon=True,
+        ).start()
+        started = time.monotonic()
+        result: T | ConvaiTokensError
+        try:
+            result = outcome.get(timeout=max(deadline - started, 0.0))
+        except queue.Empty:
+            result = ConvaiUnavailable(
+                f"Convai did not answer to {verb} in time.", code="convai_timeout", maybe_done=True
+            )
+        logger.debug("convai %s took %.0f ms", verb, (time.monotonic() - started) * 1000)
+        if isinstance(result, ConvaiTokensError):
+            raise result
+        return result
+
+    def _exchange(
+        self, verb: Verb, body: Mapping[str, str], deadline: float, read: Reader[T]
+    ) -> T | ConvaiTokensError:
+        """Return what ``read`` makes of the answer, or the outcome of no answer. Never raises."""
+        try:
+            # Here, and not in the caller's thread: a callable may ask a vault that is slow.
+            api_key = app_settings.api_key()
+        except Exception as error:  # noqa: BLE001 - it may be the project's own callable
+            return ConvaiRefused(
+                f"The API key can't be read: {type(error).__name__}.", code="convai_no_key"
+            )
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            return ConvaiUnavailable("No time is left for Convai.", code="convai_timeout")
+        try:
+            with self._http.post(
+                self._base_url + PATHS[verb],
+                data=Secret(json.dumps(body)),
+                headers={
+                    "CONVAI-API-KEY": api_key,
+                    "Content-Type": "application/json",
+                    "Accept": "application/json",
+                    "Accept-Encoding": "identity",
+                    "User-Agent": f"django-convai-tokens/{__version__}",
+                },
+                timeout=(min(self._connect_timeout, remaining), min(self._read_timeout, remaining)),
+                # A redirect to another host would take the key along.
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = self._read(response, deadline)
+                if isinstance(content, ConvaiTokensError):
+                    return content
+                return read(response.status_code, response.headers, content)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong out there is an outcome
+            return _no_answer(verb, error)
+
+    @staticmethod
+    def _read(response: requests.Response, deadline: float) -> bytes | ConvaiUnavailable:
+        """Return the body, which has to arrive by ``deadline`` and within 64 kB."""
+        content = bytearray()
+        # read1() returns what one receive brings; read() would wait for a body that drips.
+        while chunk := response.raw.read1(MAX_BODY):
+            content += chunk
+            if len(content) > MAX_BODY:
+                return ConvaiUnavailable("Convai's answer is over 64 kB.", maybe_done=True)
+            if time.monotonic() > deadline:
+                return ConvaiUnavailable(
+                    "Convai's answer came too slowly.", code="convai_timeout", maybe_done=True
+                )
+        return bytes(content)
+
+
+def _no_answer(verb: Verb, error: Exception) -> ConvaiUnavailable:
+    """Return the outcome of a call that got no whole answer."""
+    name = type(error).__name__
+    if isinstance(error, requests.ConnectTimeout):
+        return ConvaiUnavailable("Convai could not be reached in time.", code="convai_timeout")
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
+        return ConvaiUnavailable(
+            f"Convai did not answer to {verb} in time.", code="convai_timeout", maybe_done=True
+        )
+    causes = _causes(error)
+    if any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes):
+        return ConvaiUnavailable("Convai could not be reached.")
+    if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.InvalidHeader)):
+        return ConvaiUnavailable(f"No call was made to Convai: {name}.")
+    dropped = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
+    if any(isinstance(cause, dropped) for cause in causes):
+        return ConvaiUnavailable(
+            "Convai closed the connection without an answer.",
+            code="convai_dropped",
+            maybe_done=True,
+        )
+    return ConvaiUnavailable(f"The call to Convai failed: {name}.", maybe_done=True)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the exceptions that requests and urllib3 wrapped, outermost first."""
+    found: list[BaseException] = []
+    todo = [error]
+    while todo:
+        current = todo.pop()
+        if current not in found:
+            found.append(current)
+            nested = [*current.args, getattr(current, "reason", None)]
+            todo += [item for item in nested if isinstance(item, BaseException)]
+    return found
+
+
+_lock = threading.Lock()
+_current: tuple[tuple[object, ...], ConvaiClient] | None = None
+
+
+def get_client() -> ConvaiClient:
+    """Return this process's client for the settings as they are now."""
+    global _current
+    wanted = (app_settings.BASE_URL, app_settings.CONNECT_TIMEOUT, app_settings.READ_TIMEOUT)
+    with _lock:
+        if _current is None or _current[0] != wanted:
+            base_url, connect_timeout, read_timeout = wanted
+            client = ConvaiClient(
+                base_url, connect_timeout=connect_timeout, read_timeout=read_timeout
+            )
+            _current = (wanted, client)
+        return _current[1]
+
+
+def _forget_client() -> None:
+    """Leave the parent's connections and lock to the parent: shared, each child's calls fail."""
+    global _current, _lock
+    _current, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_client)

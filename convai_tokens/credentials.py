@@ -1,0 +1,151 @@
+"""Which credential a request carries, and so which learner session it belongs to.
+
+A bearer credential's learner session has an id derived from the keyed digest of the credential:
+two first requests in parallel meet in one row, and a session that has ended stays ended. A Django
+session carries the id in its data, because its key changes (``cycle_key``).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
+from django.http import HttpRequest
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.request import Request
+
+from .sealing import credential_digests
+
+SESSION_STACK = "session"
+SESSION_DATA_KEY = "convai_learner_session"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A credential, as far as the database may know it.
+
+    ``session_ids`` are the ids that its learner session may have, the one for new rows first:
+    there is one for each encryption key, so that a session is found after a change of keys.
+    """
+
+    stack: str
+    session_ids: tuple[uuid.UUID, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
+class BearerStack:
+    """A login stack whose learners present a bearer credential.
+
+    ``from_login(user, data)`` returns the credential that the login response ``data`` (a dict)
+    hands out; ``from_request(request)`` the one that a DRF request was authenticated with. Both
+    return the same text for the same credential, and None when it isn't this stack's.
+    """
+
+    name: str
+    from_login: Callable[[AbstractBaseUser, dict[str, Any]], str | None]
+    from_request: Callable[[Request], str | None]
+
+
+_bearer_stacks: dict[str, BearerStack] = {}
+
+
+def register_bearer_stack(stack: BearerStack) -> None:
+    """Make a stack known; called in ``ready()``, once for each ``contrib`` module."""
+    _bearer_stacks[stack.name] = stack
+
+
+def bearer_credential(stack: str, identity: str) -> Credential:
+    """Return the credential of a bearer stack; ``identity`` is hashed here and kept nowhere."""
+    digests = credential_digests(f"{stack}:{identity}")
+    return Credential(stack, tuple(uuid.UUID(hex=each[:32]) for each in digests), digests[0])
+
+
+def session_key_digests(session_key: str) -> list[str]:
+    """Return the digests under which a Django session's key may be stored, newest key first."""
+    return credential_digests(f"{SESSION_STACK}:{session_key}")
+
+
+def session_key_digest(session: SessionBase) -> str:
+    """Return the digest of the session's key; empty where the key is new on every write."""
+    key = session.session_key
+    if not key or isinstance(session, SignedCookieStore):
+        return ""
+    return session_key_digests(key)[0]
+
+
+def user_key(user: AbstractBaseUser) -> str:
+    """Return the user's primary key as ``login()`` writes it into the session."""
+    return str(user._meta.pk.value_to_string(user))
+
+
+def belongs_to(session: SessionBase | None, user: AbstractBaseUser) -> bool:
+    """Tell whether this Django session is a login of this user."""
+    return session is not None and session.get(SESSION_KEY) == user_key(user)
+
+
+def learner_session_id(session: SessionBase | None) -> uuid.UUID | None:
+    """Return the learner session's id that the Django session carries for its present user.
+
+    An id that was written for another user doesn't count: whatever swapped the user in the session
+    made it another learner's.
+    """
+    if session is None:
+        return None
+    return learner_session_id_of(session.get(SESSION_DATA_KEY), session.get(SESSION_KEY))
+
+
+def learner_session_id_of(data: Any, user: Any) -> uuid.UUID | None:
+    """Return the id in the session datum ``[id, user]`` if it was written for ``user``."""
+    try:
+        text, owner = data
+        return uuid.UUID(text) if owner == user else None
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
+def session_credential(session: SessionBase, *, renew: bool = False) -> Credential:
+    """Return the credential of a logged-in Django session, writing a new id into it if need be.
+
+    ``renew`` takes a new id even where there is one, for a login over an ended learner session.
+    """
+    session_id = None if renew else learner_session_id(session)
+    if session_id is None:
+        digest = session_key_digest(session)
+        # Derived from the key where that is possible, so that two first requests in parallel meet.
+        derived = digest and not renew
+        session_id = uuid.UUID(hex=digest[:32]) if derived else uuid.uuid4()
+        session[SESSION_DATA_KEY] = [str(session_id), session[SESSION_KEY]]
+    return Credential(SESSION_STACK, (session_id,), session_key_digest(session))
+
+
+def credential_of_login(user: AbstractBaseUser, data: dict[str, Any]) -> Credential | None:
+    """Return the bearer credential that a login response hands out, if a known stack made it."""
+    for stack in _bearer_stacks.values():
+        identity = stack.from_login(user, data)
+        if identity:
+            return bearer_credential(stack.name, identity)
+    return None
+
+
+def credential_of_request(request: Request) -> Credential | None:
+    """Return the credential that authenticated a DRF request; None if no known stack did."""
+    for stack in _bearer_stacks.values():
+        identity = stack.from_request(request)
+        if identity:
+            return bearer_credential(stack.name, identity)
+    if isinstance(request.successful_authenticator, SessionAuthentication):
+        return session_credential(request.session)
+    return None
+
+
+def http_request(request: HttpRequest | Request) -> HttpRequest:
+    """Return the HttpRequest below: what is set on a DRF request is lost with it."""
+    underlying: HttpRequest = getattr(request, "_request", request)
+    return underlying

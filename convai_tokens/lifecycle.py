@@ -1,0 +1,296 @@
+"""The life of a token up to its end: open a session, generate, extend, end.
+
+With ``revocation.py``, which pays what is owed, the only place that changes state. A status moves
+by a conditional UPDATE alone, and no transaction is open while Convai is being called.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, router, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from . import signals
+from .conf import Secret, app_settings
+from .convai.client import get_client
+from .credentials import Credential
+from .exceptions import (
+    ConvaiTokensError,
+    ConvaiUnavailable,
+    NoLiveToken,
+    SessionEnded,
+    TokenGone,
+    TokenSuperseded,
+)
+from .models import LIVE, REVOCABLE, ConvaiToken, LearnerSession, TokenEvent
+from .sealing import fingerprint, seal, unseal
+
+logger = logging.getLogger("convai_tokens")
+
+Kind = TokenEvent.Kind
+Status = ConvaiToken.Status
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A token for its learner: the row, and the value, which is in no other place in clear."""
+
+    token: ConvaiToken
+    value: Secret
+    expires_at: datetime
+
+
+def database() -> str:
+    """Return the alias of the database that holds the three tables."""
+    return router.db_for_write(ConvaiToken)
+
+
+def open_session(
+    credential: Credential, user: AbstractBaseUser, device: str = ""
+) -> LearnerSession:
+    """Return the learner session of the credential, started now if there is none.
+
+    The session returned may have ended; ``generate`` refuses it then.
+    """
+    sessions = LearnerSession.objects.using(database())
+    existing = sessions.filter(pk__in=credential.session_ids).first()
+    if existing is not None:
+        return existing
+    session = LearnerSession(
+        id=credential.session_ids[0],
+        user_id=user.pk,
+        username=user.get_username()[:254],
+        stack=credential.stack,
+        credential_digest=credential.digest,
+        device=device,
+    )
+    try:
+        with transaction.atomic(using=database()):
+            session.save(force_insert=True)
+            record(Kind.SESSION_STARTED, session.pk)
+    except IntegrityError:  # a request in parallel was first
+        return sessions.get(pk=session.pk)
+    return session
+
+
+def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
+    """Generate a token for an open learner session within ``budget`` seconds.
+
+    Raises ``SessionEnded``, ``TokenSuperseded``, ``ConvaiUnavailable`` or ``ConvaiRefused``; and
+    ``RuntimeError`` when a transaction is open.
+    """
+    deadline = None if budget is None else time.monotonic() + budget
+    try:
+        return _generate_once(session, budget)
+    except ConvaiUnavailable as error:
+        # A kept-alive connection that Convai had just closed. The next call is a new row, for the
+        # dropped one may have left a token behind.
+        if error.code != "convai_dropped":
+            raise
+    return _generate_once(session, None if deadline is None else deadline - time.monotonic())
+
+
+def _generate_once(session: LearnerSession, budget: float | None) -> Issued:
+    token = _intend(session)
+    try:
+        generated = get_client().generate(budget)
+    except ConvaiTokensError as error:
+        _settle_failed(token, error)
+        raise
+    return _settle_generated(token, generated.value, generated.expires_at)
+
+
+def _intend(session: LearnerSession) -> ConvaiToken:
+    """Write the row that makes a crash visible, and revoke what goes beyond the cap."""
+    # durable: raises when the caller has a transaction open, since it would be open at Convai.
+    with transaction.atomic(using=database(), durable=True):
+        if not LearnerSession.objects.using(database()).lock_open(session.pk):
+            raise SessionEnded("The learner session has ended.")
+        token = ConvaiToken.objects.using(database()).create(session=session)
+        live = ConvaiToken.objects.filter(session=session, status__in=LIVE).order_by("-pk")
+        surplus = live.values_list("pk", flat=True)[app_settings.MAX_LIVE_TOKENS :]
+        owe(ConvaiToken.objects.filter(pk__in=list(surplus)), detail="Newer tokens reached the cap")
+    return token
+
+
+def _settle_generated(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
+    """Keep the value sealed; if the session ended meanwhile, keep it for revocation only."""
+    known = {
+        "sealed": seal(value, token.pk),
+        "fingerprint": fingerprint(value),
+        "expires_at": expires_at,
+    }
+    tokens = ConvaiToken.objects.using(database())
+    with transaction.atomic(using=database(), durable=True):
+        kept = tokens.move(token.pk, Status.GENERATING, to=Status.ACTIVE, **known)
+        if kept:
+            record(Kind.GENERATED, token.session_id, token.pk)
+            announce(signals.token_generated, token.pk)
+        else:
+            # From unknown too: the sweep had given this caller up for dead.
+            now = timezone.now()
+            due = {"owed_since": now, "next_attempt_at": now, **known}
+            tokens.move(token.pk, Status.REVOKING, Status.UNKNOWN, to=Status.REVOKING, **due)
+            record(Kind.OWED, token.session_id, token.pk, "Generated for nobody")
+            hand_over([token.pk])
+    if kept:
+        return Issued(token, value, expires_at)
+    if LearnerSession.objects.using(database()).open().filter(pk=token.session_id).exists():
+        raise TokenSuperseded("Newer tokens of this learner session took this one's place.")
+    raise SessionEnded("The learner session ended while its token was being generated.")
+
+
+def _settle_failed(token: ConvaiToken, error: ConvaiTokensError) -> None:
+    """Note that Convai said no, or that nobody knows what it did."""
+    unknown = isinstance(error, ConvaiUnavailable) and error.maybe_done
+    status, kind = (Status.UNKNOWN, Kind.UNKNOWN) if unknown else (Status.FAILED, Kind.FAILED)
+    logger.warning("No token for learner session %s: %s", token.session_id, error.describe())
+    with transaction.atomic(using=database()):
+        froms = (Status.GENERATING, Status.REVOKING)
+        last_error = error.describe()
+        tokens = ConvaiToken.objects.using(database())
+        if tokens.move(token.pk, *froms, to=status, last_error=last_error):
+            record(kind, token.session_id, token.pk, last_error)
+            announce(signals.token_failed, token.pk, error=error)
+
+
+def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
+    """Extend the newest live token of the session.
+
+    Raises ``SessionEnded``, ``NoLiveToken``, ``TokenGone``, ``TokenRejected``, ``SealBroken``,
+    ``ConvaiUnavailable`` or ``ConvaiRefused``; and ``RuntimeError`` when a transaction is open.
+    """
+    tokens = ConvaiToken.objects.using(database())
+    with transaction.atomic(using=database(), durable=True):
+        if not LearnerSession.objects.using(database()).open().filter(pk=session.pk).exists():
+            raise SessionEnded("The learner session has ended.")
+        active = tokens.filter(session=session, status=Status.ACTIVE)
+        token = active.order_by("-pk").first()
+    if token is None:
+        raise NoLiveToken("This learner session has no live token; generate one.")
+    value = unseal(token.sealed, token.pk)
+    try:
+        expires_at = get_client().extend(value, budget)
+    except TokenGone as error:
+        with transaction.atomic(using=database()):
+            if tokens.move(token.pk, Status.ACTIVE, to=Status.GONE, sealed=""):
+                record(Kind.GONE, session.pk, token.pk, error.describe())
+                announce(signals.token_revoked, token.pk)
+        raise
+    extended = {"extended_at": timezone.now(), "extend_count": F("extend_count") + 1}
+    with transaction.atomic(using=database()):
+        if not tokens.move(
+            token.pk,
+            Status.ACTIVE,
+            Status.EXPIRED,
+            to=Status.ACTIVE,
+            expires_at=expires_at,
+            **extended,
+        ):
+            raise SessionEnded("The token was revoked while it was being extended.")
+        record(Kind.EXTENDED, session.pk, token.pk)
+        announce(signals.token_extended, token.pk)
+    return Issued(token, value, expires_at)
+
+
+def end_session(
+    session_id: uuid.UUID, reason: str, *, actor: AbstractBaseUser | None = None
+) -> bool:
+    """End one learner session; return False if it had ended, or never was opened."""
+    return end_sessions(LearnerSession.objects.filter(pk=session_id), reason, actor=actor) == 1
+
+
+def end_sessions(sessions: Any, reason: str, *, actor: AbstractBaseUser | None = None) -> int:
+    """End those of the ``sessions`` (an unsliced queryset) that are open; return how many.
+
+    Their tokens become owed revocations in the same transaction, which may be the caller's own;
+    the dispatcher gets them when it commits. Calls nobody.
+    """
+    sessions = sessions.using(database())
+    now = timezone.now()
+    with transaction.atomic(using=database()):
+        # The UPDATE comes first and decides who ended a session: see LearnerSession.lock_open.
+        if not sessions.open().update(ended_at=now, end_reason=reason):
+            return 0
+        ended = list(sessions.filter(ended_at=now, end_reason=reason).values_list("pk", flat=True))
+        for session_id in ended:
+            record(Kind.SESSION_ENDED, session_id, detail=reason, actor=actor)
+        tokens = ConvaiToken.objects.filter(session__in=ended)
+        owe(tokens, detail=f"Session ended: {reason}", actor=actor)
+    return len(ended)
+
+
+def revoke_tokens(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None) -> int:
+    """Turn those of the ``tokens`` (a queryset) that may be alive into owed revocations.
+
+    Returns how many. Their learner sessions stay open. Calls nobody.
+    """
+    with transaction.atomic(using=database()):
+        return owe(tokens, detail=detail, actor=actor)
+
+
+def owe(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None) -> int:
+    """Do what ``revoke_tokens`` does, in the caller's transaction."""
+    may_live = Q(status__in=REVOCABLE) & ~Q(status=Status.EXPIRED, sealed="")
+    found = tokens.using(database()).filter(may_live).order_by("pk")
+    now = timezone.now()
+    owed = []
+    for token_id, session_id in list(found.values_list("pk", "session_id")):
+        if ConvaiToken.objects.using(database()).move(
+            token_id, *REVOCABLE, to=Status.REVOKING, owed_since=now, next_attempt_at=now
+        ):
+            record(Kind.OWED, session_id, token_id, detail, actor)
+            owed.append(token_id)
+    hand_over(owed)
+    return len(owed)
+
+
+def record(
+    kind: TokenEvent.Kind,
+    session_id: uuid.UUID,
+    token_id: int | None = None,
+    detail: str = "",
+    actor: AbstractBaseUser | None = None,
+) -> None:
+    """Add one audit event, in the transaction of the step that it records."""
+    TokenEvent.objects.using(database()).create(
+        kind=kind,
+        session_id=session_id,
+        token_id=token_id,
+        detail=detail,
+        actor_id=actor.pk if actor is not None else None,
+    )
+    logger.info("%s session=%s token=%s %s", kind.value, session_id, token_id or "-", detail)
+
+
+def hand_over(token_ids: Iterable[int]) -> None:
+    """Give owed revocations to the dispatcher, on commit. Only a hint: the sweep sees them too."""
+    ids = list(token_ids)
+    if ids:
+        transaction.on_commit(partial(_dispatch, ids), using=database(), robust=True)
+
+
+def _dispatch(token_ids: list[int]) -> None:
+    app_settings.imported("DISPATCHER")(token_ids)
+
+
+def announce(signal: Any, token_id: int, **extra: Any) -> None:
+    """Send one of this app's signals, on commit, with the rows as they are then."""
+    if signal.has_listeners(ConvaiToken):
+        send = partial(_send, signal, token_id, extra)
+        transaction.on_commit(send, using=database(), robust=True)
+
+
+def _send(signal: Any, token_id: int, extra: dict[str, Any]) -> None:
+    token = ConvaiToken.objects.using(database()).select_related("session").get(pk=token_id)
+    signal.send_robust(sender=ConvaiToken, token=token, session=token.session, **extra)

@@ -1,0 +1,141 @@
+"""Logins are noted on the request, by the signal or by ``bind_login()``; nobody is called.
+
+The middleware does the work after the view has returned, and so after its transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
+from django.http import HttpRequest
+from django.http.request import RawPostDataException
+from rest_framework.request import Request
+
+from .credentials import (
+    SESSION_DATA_KEY,
+    Credential,
+    bearer_credential,
+    belongs_to,
+    http_request,
+    learner_session_id_of,
+    session_credential,
+)
+from .exceptions import clean_text
+
+NOTE = "_convai_login"
+CHANGED_USER = "_convai_changed_user"
+DEVICE_LENGTH = 120
+
+# The request that is being served, for receivers of signals that carry none.
+current_request: ContextVar[HttpRequest | None] = ContextVar("convai_request", default=None)
+
+
+@dataclass
+class LoginNote:
+    """A login that this request made: whose, and by which credential if that is known yet.
+
+    ``session`` is the Django session of the login, kept because allauth's app client swaps
+    ``request.session`` before the middleware sees the response. ``replaced_key`` is the key of the
+    Django session that the login flushed, if it did.
+    """
+
+    user: AbstractBaseUser
+    credential: Credential | None = None
+    session: SessionBase | None = None
+    replaced_key: str = ""
+    device: str = ""
+    done: bool = False
+
+
+def bind_login(
+    request: HttpRequest | Request,
+    user: AbstractBaseUser,
+    *,
+    stack: str,
+    identity: str,
+    device: str = "",
+) -> None:
+    """Note a login that sends no signal, from the login view of a stack.
+
+    ``stack`` is the name of a registered bearer stack, ``identity`` the text that its
+    ``from_request`` returns for the new credential on later requests; only its hash is kept.
+    """
+    note = LoginNote(user, bearer_credential(stack, identity), device=device or _device(request))
+    setattr(http_request(request), NOTE, note)
+
+
+def note_login(request: HttpRequest | Request, user: AbstractBaseUser) -> None:
+    """Note the login that ``user_logged_in`` tells of."""
+    http = http_request(request)
+    session: SessionBase | None = getattr(http, "session", None)
+    note = LoginNote(user, device=_device(request))
+    if session is not None and belongs_to(session, user):
+        note.session = session
+        note.credential = session_credential(session)
+        note.replaced_key = _flushed_key(http, session)
+    setattr(http, NOTE, note)
+
+
+def noted_login(request: HttpRequest) -> LoginNote | None:
+    """Return what was noted on the request."""
+    note: LoginNote | None = getattr(request, NOTE, None)
+    return note
+
+
+def forget_login(request: HttpRequest | Request) -> None:
+    """Forget the login of a request that logs out again."""
+    setattr(http_request(request), NOTE, None)
+
+
+def note_password_change(user: AbstractBaseUser) -> None:
+    """Note on the present request that it changed this user's password."""
+    request = current_request.get()
+    if request is not None:
+        setattr(request, CHANGED_USER, user)
+
+
+def changed_password(request: HttpRequest) -> AbstractBaseUser | None:
+    """Return the user whose password the request changed, if it is the user of its session."""
+    user: AbstractBaseUser | None = getattr(request, CHANGED_USER, None)
+    session: SessionBase | None = getattr(request, "session", None)
+    return user if user is not None and belongs_to(session, user) else None
+
+
+def replaced_session_id(key: str) -> uuid.UUID | None:
+    """Return the learner session's id in a flushed session, where the cookie itself holds it."""
+    data = SignedCookieStore(key)
+    return learner_session_id_of(data.get(SESSION_DATA_KEY), data.get("_auth_user_id"))
+
+
+def _flushed_key(request: HttpRequest, session: SessionBase) -> str:
+    """Return the key in the request's cookie, if it isn't the session's any more.
+
+    That is the kiosk's trap: ``login()`` over another learner's session flushes it without
+    ``user_logged_out``, and the old key is nowhere but in the cookie.
+    """
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    return key if key and key != session.session_key else ""
+
+
+def _device(request: HttpRequest | Request) -> str:
+    """Return the ``device`` in the login's body: a kiosk's name, or empty."""
+    data: Any
+    if isinstance(request, Request):
+        data = request.data
+    elif request.content_type == "application/json":
+        try:
+            data = json.loads(request.body)
+        except (RawPostDataException, ValueError, OSError):
+            data = None
+    else:
+        data = request.POST
+    device = data.get("device") if hasattr(data, "get") else None
+    return clean_text(device)[:DEVICE_LENGTH] if isinstance(device, str) else ""

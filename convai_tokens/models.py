@@ -1,0 +1,235 @@
+"""The three tables: learner sessions, their Convai tokens, and the events of both.
+
+Only ``lifecycle.py`` and ``revocation.py`` change their state. All times are aware UTC.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .exceptions import MAX_TEXT
+
+
+class EndReason(models.TextChoices):
+    """What ended a learner session."""
+
+    LOGOUT = "logout", _("Logout")
+    LOGOUT_ALL = "logout_all", _("Logout from all devices")
+    REPLACED = "replaced", _("Replaced by another login")
+    SESSION_DELETED = "session_deleted", _("Session row deleted")
+    CREDENTIAL_DELETED = "credential_deleted", _("Bearer credential deleted or expired")
+    PASSWORD_CHANGED = "password_changed", _("Password changed")
+    USER_DEACTIVATED = "user_deactivated", _("User deactivated")
+    USER_DELETED = "user_deleted", _("User deleted")
+    STAFF = "staff", _("Ended by staff")
+    API = "api", _("Ended by the LMS's code")
+
+
+class LearnerSessionQuerySet(models.QuerySet["LearnerSession"]):
+    def open(self) -> LearnerSessionQuerySet:
+        """Return the sessions that haven't ended."""
+        return self.filter(ended_at=None)
+
+    def lock_open(self, session_id: uuid.UUID) -> bool:
+        """Lock an open session's row until the transaction ends; return False if it has ended.
+
+        An UPDATE that changes nothing, since it locks on every database: SQLite has no
+        SELECT ... FOR UPDATE, and a transaction that reads first and writes later fails there.
+        """
+        return self.open().filter(pk=session_id).update(ended_at=None) == 1
+
+
+class LearnerSession(models.Model):
+    """One login of one learner: a Django session, or one bearer credential."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        # What is still owed outlives the user.
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("learner"),
+    )
+    username = models.CharField(_("username"), max_length=254, db_index=True)
+    stack = models.CharField(_("login stack"), max_length=20)
+    credential_digest = models.CharField(max_length=64, blank=True, db_index=True)
+    device = models.CharField(_("device"), max_length=120, blank=True)
+    started_at = models.DateTimeField(_("started"), default=timezone.now)
+    ended_at = models.DateTimeField(_("ended"), null=True)
+    end_reason = models.CharField(
+        _("end reason"), max_length=20, blank=True, choices=EndReason.choices
+    )
+
+    objects = LearnerSessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("learner session")
+        verbose_name_plural = _("learner sessions")
+        default_permissions = ("view",)
+        permissions = [("end_learnersession", "Can end learner sessions")]
+        indexes = [models.Index(fields=["-started_at", "-id"], name="convai_session_started")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class ConvaiTokenQuerySet(models.QuerySet["ConvaiToken"]):
+    def owed(self) -> ConvaiTokenQuerySet:
+        """Return the tokens that have to be revoked and aren't confirmed as revoked."""
+        return self.filter(status=ConvaiToken.Status.REVOKING)
+
+    def due(self, now: datetime) -> ConvaiTokenQuerySet:
+        """Return the owed revocations to try now: the value is known, and nobody holds a claim."""
+        free = Q(claimed_until=None) | Q(claimed_until__lt=now)
+        return self.owed().filter(free, next_attempt_at__lte=now).exclude(sealed="")
+
+    def move(self, token_id: int, *froms: str, to: str, **fields: Any) -> bool:
+        """Move one row's status forward, if it still stands at one of ``froms``."""
+        rows = self.filter(pk=token_id, status__in=froms)
+        return rows.update(status=to, **fields) == 1
+
+
+class ConvaiToken(models.Model):
+    """One Convai token, from before it was generated until long after it is dead."""
+
+    class Status(models.TextChoices):
+        GENERATING = "generating", _("generating")
+        ACTIVE = "active", _("active")
+        EXPIRED = "expired", _("expired")
+        REVOKING = "revoking", _("revocation owed")
+        REVOKED = "revoked", _("revoked")
+        GONE = "gone", _("gone")
+        LAPSED = "lapsed", _("lapsed")
+        FAILED = "failed", _("failed")
+        UNKNOWN = "unknown", _("unknown")
+
+    id = models.BigAutoField(primary_key=True)
+    session = models.ForeignKey(
+        LearnerSession,
+        on_delete=models.CASCADE,
+        related_name="tokens",
+        verbose_name=_("learner session"),
+    )
+    status = models.CharField(
+        _("status"), max_length=12, choices=Status.choices, default=Status.GENERATING
+    )
+    sealed = models.TextField(blank=True, editable=False)
+    fingerprint = models.CharField(_("fingerprint"), max_length=16, blank=True, db_index=True)
+    generated_at = models.DateTimeField(_("generated"), default=timezone.now)
+    expires_at = models.DateTimeField(_("expires"), null=True)
+    extended_at = models.DateTimeField(_("extended"), null=True)
+    extend_count = models.PositiveIntegerField(_("times extended"), default=0)
+    owed_since = models.DateTimeField(_("owed since"), null=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
+    attempts = models.PositiveIntegerField(_("attempts to revoke"), default=0)
+    rejections = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt"), null=True)
+    claimed_until = models.DateTimeField(_("claimed until"), null=True)
+    last_error = models.CharField(_("last error"), max_length=MAX_TEXT, blank=True)
+
+    objects = ConvaiTokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("Convai token")
+        verbose_name_plural = _("Convai tokens")
+        default_permissions = ("view",)
+        permissions = [("revoke_convaitoken", "Can revoke Convai tokens")]
+        # Plain composite indexes: MySQL has no partial ones.
+        indexes = [
+            models.Index(fields=["-generated_at", "-id"], name="convai_token_list"),
+            models.Index(fields=["status", "next_attempt_at"], name="convai_token_due"),
+            models.Index(fields=["status", "expires_at"], name="convai_token_expiring"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pk} ({self.fingerprint or self.status})"
+
+    @property
+    def time_left(self) -> timedelta:
+        """How long the token lives on by our clock; zero unless it is active."""
+        if self.status != self.Status.ACTIVE or self.expires_at is None:
+            return timedelta()
+        return max(self.expires_at - timezone.now(), timedelta())
+
+
+# Statuses in which Convai may hold a live token whose revocation nobody has asked for yet.
+REVOCABLE = (
+    ConvaiToken.Status.GENERATING,
+    ConvaiToken.Status.ACTIVE,
+    ConvaiToken.Status.EXPIRED,
+)
+# Statuses that count towards MAX_LIVE_TOKENS.
+LIVE = (ConvaiToken.Status.GENERATING, ConvaiToken.Status.ACTIVE)
+
+
+class TokenEventQuerySet(models.QuerySet["TokenEvent"]):
+    def update(self, **kwargs: Any) -> NoReturn:
+        """Refuse: events are append-only."""
+        raise TypeError("Token events are append-only.")
+
+
+class TokenEvent(models.Model):
+    """One step of a session or a token. Rows are added and purged, never changed."""
+
+    class Kind(models.TextChoices):
+        SESSION_STARTED = "session_started", _("session started")
+        SESSION_ENDED = "session_ended", _("session ended")
+        GENERATED = "generated", _("generated")
+        EXTENDED = "extended", _("extended")
+        EXPIRED = "expired", _("expired")
+        OWED = "owed", _("revocation owed")
+        REVOKED = "revoked", _("revoked")
+        GONE = "gone", _("gone")
+        LAPSED = "lapsed", _("lapsed")
+        FAILED = "failed", _("failed")
+        UNKNOWN = "unknown", _("unknown")
+
+    id = models.BigAutoField(primary_key=True)
+    session = models.ForeignKey(
+        LearnerSession,
+        on_delete=models.CASCADE,
+        related_name="events",
+        verbose_name=_("learner session"),
+    )
+    token = models.ForeignKey(
+        ConvaiToken,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="events",
+        verbose_name=_("Convai token"),
+    )
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("actor"),
+    )
+    detail = models.CharField(_("detail"), max_length=MAX_TEXT, blank=True)
+
+    objects = TokenEventQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("token event")
+        verbose_name_plural = _("token events")
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
+
+    def save(self, **kwargs: Any) -> None:
+        """Add the event; refuse to change one that is there."""
+        if not self._state.adding:
+            raise TypeError("Token events are append-only.")
+        super().save(force_insert=True, **{k: v for k, v in kwargs.items() if k == "using"})

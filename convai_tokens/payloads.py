@@ -1,0 +1,148 @@
+"""What a login response and the token endpoint tell the learner's client.
+
+The keys are those that Convai's own examples and clients read: docs/convai.md says which is read
+by whom.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest
+from django.utils import timezone
+
+from .conf import Secret, app_settings
+from .exceptions import ConvaiTokensError, EndUserBlank
+from .lifecycle import Issued
+
+DEFAULT_RETRY_AFTER = 15  # seconds, where Convai named no time
+
+
+@dataclass(frozen=True)
+class LoginBlock:
+    """What a learner's client is told: a token, or why there is none.
+
+    ``value`` and ``expires_at`` (aware UTC) are None together, and then ``error_code`` is set;
+    ``retry_after`` is in seconds, None when waiting won't help.
+    """
+
+    end_user_id: str | None
+    end_user_name: str | None
+    value: Secret | None = None
+    expires_at: datetime | None = None
+    error_code: str = ""
+    error_message: str = ""
+    retry_after: int | None = None
+
+    @property
+    def expiration_time(self) -> str | None:
+        """The end as ISO 8601 with a ``Z``; Convai's Unity client takes nothing else."""
+        return f"{self.expires_at:%Y-%m-%dT%H:%M:%SZ}" if self.expires_at else None
+
+    @property
+    def expires_in(self) -> int | None:
+        """Whole seconds until the end, for clients whose clock is wrong."""
+        if self.expires_at is None:
+            return None
+        return max(int((self.expires_at - timezone.now()).total_seconds()), 0)
+
+    @property
+    def server_url(self) -> str:
+        """The realtime server's address, which older clients want to be told."""
+        url: str = app_settings.SERVER_URL
+        return url
+
+
+def issued_block(user: AbstractBaseUser, issued: Issued) -> LoginBlock:
+    """Return the block for a token."""
+    identity, name = named_end_user(user)
+    return LoginBlock(identity, name, issued.value, issued.expires_at)
+
+
+def failed_block(user: AbstractBaseUser, error: ConvaiTokensError) -> LoginBlock:
+    """Return the block that says why there is no token."""
+    identity: str | None
+    name: str | None
+    try:
+        identity, name = named_end_user(user)
+    except EndUserBlank:
+        identity, name = None, None
+    return LoginBlock(
+        identity,
+        name,
+        error_code=error.code,
+        error_message=str(error),
+        retry_after=retry_after(error),
+    )
+
+
+def retry_after(error: ConvaiTokensError) -> int:
+    """Return whole seconds after which it is worth to try again."""
+    return DEFAULT_RETRY_AFTER if error.retry_after is None else math.ceil(error.retry_after)
+
+
+def fields(block: LoginBlock) -> dict[str, Any]:
+    """Return the block as JSON data: the token endpoint's body, and what ``nested`` nests."""
+    data: dict[str, Any] = {
+        "apiAuthToken": block.value,
+        "expirationTime": block.expiration_time,
+        "expiresIn": block.expires_in,
+        "endUserId": block.end_user_id,
+        "endUserName": block.end_user_name,
+        "serverUrl": block.server_url,
+    }
+    return data | _error(block)
+
+
+def nested(block: LoginBlock) -> dict[str, Any]:
+    """Return the block as one object ``convai``; the default ``PAYLOAD``."""
+    return {"convai": fields(block)}
+
+
+def flat(block: LoginBlock) -> dict[str, Any]:
+    """Return the block at the top level, under the names of the vendor's LMS example."""
+    data: dict[str, Any] = {
+        "convaiApiAuthToken": block.value,
+        "convaiExpirationTime": block.expiration_time,
+        "learnerId": block.end_user_id,
+        "learnerDisplayName": block.end_user_name,
+        "convaiServerUrl": block.server_url,
+    }
+    return data | {f"convai{key.title()}": value for key, value in _error(block).items()}
+
+
+def _error(block: LoginBlock) -> dict[str, Any]:
+    if block.value is not None:
+        return {}
+    error = {
+        "code": block.error_code,
+        "message": block.error_message,
+        "retryAfter": block.retry_after,
+    }
+    return {"error": error}
+
+
+def everybody(request: HttpRequest, user: AbstractBaseUser) -> bool:
+    """Return True: the default ``ISSUE_IF``, which gives every learner a token."""
+    return True
+
+
+def end_user(user: AbstractBaseUser) -> tuple[str, str]:
+    """Return the user's primary key and full name, or username: the default ``END_USER``."""
+    full_name = getattr(user, "get_full_name", str)()
+    return str(user.pk), full_name.strip() or user.get_username()
+
+
+def named_end_user(user: AbstractBaseUser) -> tuple[str, str]:
+    """Return id and name from ``END_USER``; raise ``EndUserBlank`` if one is blank.
+
+    Convai's long-term memory hangs on the id: two learners with one id get their memories merged.
+    """
+    identity, name = (str(part or "").strip() for part in app_settings.imported("END_USER")(user))
+    if not identity or not name:
+        raise EndUserBlank("END_USER gave a blank id or name for this learner.")
+    return identity, name

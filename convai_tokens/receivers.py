@@ -1,0 +1,173 @@
+"""Receivers of the signals that tell of a login, and of a session's end.
+
+All login stacks send with ``send``: a receiver that raises turns a login into a 500, and a logout
+into no logout. So none of these raises, and each that writes does so in an ``atomic()`` of its own:
+a swallowed database error would otherwise break the LMS's transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from importlib import import_module
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.db import transaction
+from django.db.models.signals import post_save, pre_delete
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.request import Request
+
+from .conf import app_settings
+from .credentials import (
+    SESSION_DATA_KEY,
+    SESSION_STACK,
+    http_request,
+    learner_session_id,
+    learner_session_id_of,
+    session_key_digests,
+)
+from .lifecycle import database, end_session, end_sessions
+from .logins import current_request, forget_login, note_login, note_password_change
+from .models import EndReason, LearnerSession
+
+logger = logging.getLogger("convai_tokens")
+
+Receiver = Callable[..., None]
+
+
+def never_raises(receiver: Receiver) -> Receiver:
+    """Log what goes wrong in the receiver."""
+
+    @wraps(receiver)
+    def wrapped(**kwargs: Any) -> None:
+        try:
+            receiver(**kwargs)
+        except Exception:
+            logger.exception("convai_tokens: %s failed", receiver.__name__)
+
+    return wrapped
+
+
+@never_raises
+def on_login(*, request: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
+    """Note the login; the middleware does the rest."""
+    if request is not None:
+        note_login(request, user)
+
+
+@never_raises
+def on_logout(*, request: Any, **kwargs: Any) -> None:
+    """End the learner session of the Django session that is about to be flushed.
+
+    A bearer credential's logout sends this too, while the Django session that the browser may have
+    beside it lives on; its end is seen by the stack's own module.
+    """
+    if request is None:
+        return
+    forget_login(request)
+    by_bearer = isinstance(request, Request) and not (
+        request.successful_authenticator is None
+        or isinstance(request.successful_authenticator, SessionAuthentication)
+    )
+    session_id = learner_session_id(getattr(http_request(request), "session", None))
+    if session_id is not None and not by_bearer:
+        end_session(session_id, EndReason.LOGOUT)
+
+
+@never_raises
+def on_session_deleted(*, instance: AbstractBaseSession, **kwargs: Any) -> None:
+    """End the learner session of a Django session whose row goes, if the key is still its own.
+
+    ``cycle_key()`` deletes a row too, but only after the new one has told us its key.
+    """
+    request = current_request.get()
+    flushed = request is not None and (
+        request.COOKIES.get(settings.SESSION_COOKIE_NAME) == instance.session_key
+    )
+    digests = session_key_digests(str(instance.session_key))
+    sessions = LearnerSession.objects.filter(stack=SESSION_STACK, credential_digest__in=digests)
+    end_sessions(sessions, EndReason.REPLACED if flushed else EndReason.SESSION_DELETED)
+
+
+@never_raises
+def on_session_created(*, instance: AbstractBaseSession, created: bool, **kwargs: Any) -> None:
+    """Learn the new key of a session that goes on under it (``cycle_key()``)."""
+    if created:
+        data = instance.get_decoded()
+        session_id = learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
+        if session_id is not None:
+            digest = session_key_digests(str(instance.session_key))[0]
+            with transaction.atomic(using=database()):
+                LearnerSession.objects.filter(pk=session_id).update(credential_digest=digest)
+
+
+@never_raises
+def on_user_saved(
+    *, instance: AbstractBaseUser, created: bool, update_fields: Any, **kwargs: Any
+) -> None:
+    """End what a deactivation or a password change ends.
+
+    A login saves the user too, with ``update_fields={"last_login"}``.
+    """
+    if created or (update_fields is not None and not {"is_active", "password"} & {*update_fields}):
+        return
+    sessions = LearnerSession.objects.filter(user_id=instance.pk)
+    if not instance.is_active:
+        end_sessions(sessions, EndReason.USER_DEACTIVATED)
+    elif (
+        getattr(instance, "_password", None) is not None
+    ):  # set by set_password(), not by a hash upgrade
+        # Django sessions die with the old password hash, save the one that changes it; bearer
+        # credentials live on, and so do their learner sessions.
+        note_password_change(instance)
+        others = sessions.filter(stack=SESSION_STACK)
+        own = learner_session_id(getattr(current_request.get(), "session", None))
+        if own is not None:
+            others = others.exclude(pk=own)
+        end_sessions(others, EndReason.PASSWORD_CHANGED)
+
+
+@never_raises
+def on_user_deleted(*, instance: AbstractBaseUser, **kwargs: Any) -> None:
+    """End all learner sessions of a user who is about to be deleted."""
+    sessions = LearnerSession.objects.filter(user_id=instance.pk)
+    end_sessions(sessions, EndReason.USER_DELETED)
+
+
+def connect() -> None:
+    """Connect all receivers; called once, in ``ready()``."""
+    _connect(user_logged_in, on_login)
+    _connect(user_logged_out, on_logout)
+    user_model = get_user_model()
+    for model in apps.get_models():
+        # sender=User misses proxies and subclasses.
+        if issubclass(model, user_model):
+            _connect(post_save, on_user_saved, model)
+            _connect(pre_delete, on_user_deleted, model)
+    session_model = _session_model()
+    if session_model is not None and app_settings.WATCH_SESSION_ROWS:
+        _connect(post_save, on_session_created, session_model)
+        _connect(pre_delete, on_session_deleted, session_model)
+
+
+def _connect(signal: Any, receiver: Receiver, sender: Any = None) -> None:
+    label = sender._meta.label if sender is not None else ""
+    uid = f"convai_tokens.{receiver.__name__}.{label}"
+    signal.connect(receiver, sender=sender, dispatch_uid=uid, weak=False)
+
+
+def _session_model() -> type[AbstractBaseSession] | None:
+    """Return the model of the sessions' rows; None for engines without rows."""
+    if not apps.is_installed("django.contrib.sessions"):
+        return None
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    get_model_class = getattr(store, "get_model_class", None)
+    model: type[AbstractBaseSession] | None = get_model_class() if get_model_class else None
+    return model

@@ -1,0 +1,115 @@
+"""What is owed gets paid: claim, call Convai, settle.
+
+Any number of processes may do this at once. A claim is a lease in the row (``claimed_until``),
+taken by a conditional UPDATE: a worker that dies holds nothing for longer than ``LEASE``.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db import connections, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from . import signals
+from .convai.client import get_client
+from .exceptions import ConvaiTokensError, ConvaiUnavailable, TokenGone, TokenRejected
+from .lifecycle import Kind, Status, announce, database, record
+from .models import ConvaiToken, TokenEvent
+from .sealing import unseal
+
+logger = logging.getLogger("convai_tokens")
+
+LEASE = timedelta(seconds=60)  # far above the longest call, CONNECT_TIMEOUT + READ_TIMEOUT
+FIRST_DELAY, LONGEST_DELAY = 2.0, 600.0  # seconds between the tries
+MAX_REJECTIONS = 3  # of answers that blame the token without naming it; then it counts as gone
+
+
+def attempt(token_ids: Sequence[int]) -> int:
+    """Try to revoke those of the tokens that are due and unclaimed; return how many are dead."""
+    return sum(pay(token) for token in claim(len(token_ids), token_ids))
+
+
+def pay(token: ConvaiToken) -> bool:
+    """Ask Convai to revoke a claimed token; return True when the token is dead for certain."""
+    try:
+        get_client().revoke(unseal(token.sealed, token.pk))
+    except ConvaiTokensError as error:
+        return _settle_error(token, error)
+    return _settle(token, Status.REVOKED, Kind.REVOKED)
+
+
+def claim(limit: int, token_ids: Sequence[int] | None = None) -> list[ConvaiToken]:
+    """Take the lease on up to ``limit`` due revocations, or on those of ``token_ids``."""
+    now = timezone.now()
+    tokens = ConvaiToken.objects.using(database())
+    due = tokens.due(now).order_by("next_attempt_at", "pk")
+    if token_ids is not None:
+        due = due.filter(pk__in=token_ids)
+    until = now + LEASE
+    if connections[database()].features.has_select_for_update_skip_locked:
+        with transaction.atomic(using=database()):
+            claimed = list(due.select_for_update(skip_locked=True)[:limit])
+            tokens.filter(pk__in=[token.pk for token in claimed]).update(claimed_until=until)
+    else:
+        claimed = [
+            token
+            for token in due[:limit]
+            if tokens.due(now).filter(pk=token.pk).update(claimed_until=until)
+        ]
+    for token in claimed:
+        token.claimed_until = until
+    return claimed
+
+
+def _held(token: ConvaiToken) -> Q:
+    """Return the condition under which the lease is still ours: nobody took it over."""
+    return Q(pk=token.pk, status=Status.REVOKING, claimed_until=token.claimed_until)
+
+
+def _settle(token: ConvaiToken, status: str, kind: TokenEvent.Kind, detail: str = "") -> bool:
+    """Wipe the dead token's value and record how it died; return True.
+
+    Without regard to the lease: what Convai has confirmed is true whoever asked.
+    """
+    now = timezone.now()
+    dead = {"sealed": "", "revoked_at": now, "claimed_until": None, "next_attempt_at": None}
+    tokens = ConvaiToken.objects.using(database())
+    with transaction.atomic(using=database()):
+        attempts = F("attempts") + 1
+        if tokens.move(token.pk, Status.REVOKING, to=status, attempts=attempts, **dead):
+            record(kind, token.session_id, token.pk, detail)
+            announce(signals.token_revoked, token.pk)
+    return True
+
+
+def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> bool:
+    """Note why the token isn't confirmed as revoked, and when to try again."""
+    rejections = token.rejections + isinstance(error, TokenRejected)
+    if isinstance(error, TokenGone) or rejections >= MAX_REJECTIONS:
+        return _settle(token, Status.GONE, Kind.GONE, error.describe())
+    level = logging.WARNING if isinstance(error, ConvaiUnavailable) else logging.ERROR
+    logger.log(level, "Token %s is still owed: %s", token.pk, error.describe())
+    ConvaiToken.objects.using(database()).filter(_held(token)).update(
+        attempts=F("attempts") + 1,
+        rejections=rejections,
+        next_attempt_at=timezone.now() + delay(token.attempts, error.retry_after),
+        claimed_until=None,
+        last_error=error.describe(),
+    )
+    return False
+
+
+def delay(attempts: int, retry_after: float | None) -> timedelta:
+    """Return how long to wait after ``attempts`` earlier tries: exponential, with jitter.
+
+    Never shorter than Convai's ``Retry-After`` (seconds).
+    """
+    longest = min(FIRST_DELAY * 2.0 ** min(attempts, 16), LONGEST_DELAY)
+    # Full jitter would retry at once now and then; half of it still spreads the crowd.
+    jittered = longest * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+    return timedelta(seconds=max(jittered, retry_after or 0.0))

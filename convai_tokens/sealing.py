@@ -1,0 +1,83 @@
+"""Token values at rest: seal, unseal, fingerprint; and the keyed digest of a credential.
+
+A sealed value is AES-256-GCM under a key derived with HKDF, with the row's id as associated data:
+moved to another row, it doesn't open. Keys are listed newest first; the newest seals, all unseal.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from .conf import Secret, app_settings
+from .exceptions import SealBroken
+
+VERSION = "v1."
+NONCE_BYTES = 12  # what NIST SP 800-38D recommends for GCM
+FINGERPRINT_LENGTH = 12
+
+
+@lru_cache(maxsize=32)
+def _derive(key: str, purpose: str) -> bytes:
+    info = f"convai_tokens.{purpose}".encode()
+    return HKDF(hashes.SHA256(), length=32, salt=None, info=info).derive(key.encode())
+
+
+def _row(row_id: int) -> bytes:
+    return f"convai_tokens.ConvaiToken:{row_id}".encode()
+
+
+def seal(value: str, row_id: int) -> str:
+    """Return ``value`` encrypted for the token row ``row_id``, as ASCII text."""
+    nonce = os.urandom(NONCE_BYTES)
+    cipher = AESGCM(_derive(app_settings.encryption_keys()[0], "seal"))
+    sealed = nonce + cipher.encrypt(nonce, value.encode(), _row(row_id))
+    return VERSION + base64.urlsafe_b64encode(sealed).decode()
+
+
+def unseal(sealed: str, row_id: int) -> Secret:
+    """Return the token value that was sealed for the row ``row_id``.
+
+    Raises ``SealBroken`` when no key opens it, or when it was sealed for another row.
+    """
+    version, text = sealed[: len(VERSION)], sealed[len(VERSION) :]
+    try:
+        raw = base64.urlsafe_b64decode(text)
+    except ValueError:
+        raw = b""
+    if version == VERSION and len(raw) > NONCE_BYTES:
+        for key in app_settings.encryption_keys():
+            cipher = AESGCM(_derive(key, "seal"))
+            try:
+                opened = cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _row(row_id))
+                return Secret(opened, "utf-8")
+            except InvalidTag:
+                continue
+    raise SealBroken(f"No encryption key opens token {row_id}.")
+
+
+def fingerprint(value: str) -> str:
+    """Return 12 hex digits by which people can match a token without its value."""
+    return _keyed_hash(app_settings.encryption_keys()[0], "fingerprint", value)[:FINGERPRINT_LENGTH]
+
+
+def credential_digest(credential: str) -> str:
+    """Return the keyed hash under which a credential is stored: 64 hex digits, newest key."""
+    return _keyed_hash(app_settings.encryption_keys()[0], "credential", credential)
+
+
+def credential_digests(credential: str) -> list[str]:
+    """Return the credential's hashes under all keys, so that a look-up survives a new key."""
+    keys = app_settings.encryption_keys()
+    return [_keyed_hash(key, "credential", credential) for key in keys]
+
+
+def _keyed_hash(key: str, purpose: str, value: str) -> str:
+    return hmac.digest(_derive(key, purpose), value.encode(), "sha256").hex()

@@ -1,0 +1,14 @@
+"""The token endpoint: ``path("convai/", include("convai_tokens.urls"))``."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from .views import ExtendView, TokenView
+
+app_name = "convai_tokens"
+
+urlpatterns = [
+    path("token/", TokenView.as_view(), name="token"),
+    path("token/extend/", ExtendView.as_view(), name="extend"),
+]

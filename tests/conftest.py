@@ -1,0 +1,56 @@
+"""Fixtures of the whole suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from django.test import Client
+
+PASSWORD = "a-password-of-the-suite"
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    """Throttles and cached sessions must not leak into the next test."""
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., Any]:
+    def make(username: str = "learner", **fields: Any) -> Any:
+        return get_user_model().objects.create_user(username, password=PASSWORD, **fields)
+
+    return make
+
+
+@pytest.fixture
+def learner(make_user: Callable[..., Any]) -> Any:
+    return make_user("learner", first_name="First", last_name="Learner")
+
+
+@pytest.fixture
+def convai_settings(settings: Any) -> Callable[..., None]:
+    """Change some of the app's settings for one test."""
+
+    def change(**changes: Any) -> None:
+        settings.CONVAI_TOKENS = {**settings.CONVAI_TOKENS, **changes}
+
+    return change
+
+
+@pytest.fixture
+def log_in(client: Client) -> Callable[..., Any]:
+    """Post a learner's name and password to one of the login views; return the response."""
+
+    def post(path: str = "/login/json/", username: str = "learner", **extra: Any) -> Any:
+        using = extra.pop("client", client)
+        body = {"username": username, "password": PASSWORD, **extra}
+        return using.post(path, body, content_type="application/json")
+
+    return post

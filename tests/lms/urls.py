@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+from . import views
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("convai/", include("convai_tokens.urls")),
+    path("login/json/", views.json_login),
+    path("login/html/", views.html_login),
+    path("login/drf/", views.DRFLogin.as_view()),
+    path("login/knox/", views.BasicKnoxLogin.as_view()),
+    path("login/fails/", views.login_that_fails),
+    path("login/400/", views.login_and_answer_400),
+    path("login/and-out/", views.login_and_out),
+    path("login/list/", views.list_login),
+    path("login/clash/", views.clashing_login),
+    path("logout/json/", views.json_logout),
+    path("logout/drf/", views.SessionDRFLogout.as_view()),
+    path("logout/knox/", views.knox_logout),
+    path("logout/knox/all/", views.knox_logout_all),
+    path("password/", views.change_password),
+]
