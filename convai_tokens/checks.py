@@ -25,6 +25,7 @@ OUTSIDE = (
 )
 DOTTED_PATHS = ("ISSUE_IF", "END_USER", "PAYLOAD", "DISPATCHER")
 SECONDS = ("CONNECT_TIMEOUT", "READ_TIMEOUT", "LOGIN_BUDGET")
+COUNTS = ("MAX_LIVE_TOKENS", "MAX_CONCURRENT")
 PERIODS = ("REVOKE_HORIZON", "RETENTION")
 MIN_KEY_LENGTH = 32
 PER_PROCESS_CACHES = ("LocMemCache", "DummyCache")
@@ -167,9 +168,12 @@ def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         for name in PERIODS
         if not _is_period(getattr(app_settings, name))
     ]
-    cap = app_settings.MAX_LIVE_TOKENS
-    if not isinstance(cap, int) or isinstance(cap, bool) or cap < 1:
-        problems.append("CONVAI_TOKENS['MAX_LIVE_TOKENS'] must be a whole number above 0.")
+    problems += [
+        f"CONVAI_TOKENS[{name!r}] must be a whole number above 0."
+        for name in COUNTS
+        if not isinstance(getattr(app_settings, name), int)
+        or not _is_number(getattr(app_settings, name))
+    ]
     if not problems and app_settings.RETENTION < app_settings.REVOKE_HORIZON:
         problems.append("CONVAI_TOKENS['RETENTION'] must not be shorter than REVOKE_HORIZON.")
     hint = "See the table of settings in the README for the units and defaults."

@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "END_USER": "convai_tokens.payloads.end_user",
     "PAYLOAD": "convai_tokens.payloads.nested",
     "MAX_LIVE_TOKENS": 5,
+    "MAX_CONCURRENT": 8,
     "ALLOW_GET": False,
     "DISPATCHER": "convai_tokens.dispatch.thread",
     "REVOKE_HORIZON": timedelta(hours=25),

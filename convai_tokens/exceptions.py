@@ -65,6 +65,10 @@ class ConvaiUnavailable(ConvaiTokensError):
         self.maybe_done = maybe_done
 
 
+class ConvaiPaused(ConvaiUnavailable):
+    """Convai was not called at all: it is known to be down. ``retry_after`` tells for how long."""
+
+
 class ConvaiRefused(ConvaiTokensError):
     """Convai refuses us: a bad API key or an exhausted plan. Somebody has to mend it."""
 

@@ -101,12 +101,14 @@ def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
 
 
 def _generate_once(session: LearnerSession, budget: float | None) -> Issued:
-    token = _intend(session)
-    try:
-        generated = get_client().generate(budget)
-    except ConvaiTokensError as error:
-        _settle_failed(token, error)
-        raise
+    client = get_client()
+    with client.admission(budget):
+        token = _intend(session)
+        try:
+            generated = client.generate(budget)
+        except ConvaiTokensError as error:
+            _settle_failed(token, error)
+            raise
     return _settle_generated(token, generated.value, generated.expires_at)
 
 
@@ -179,8 +181,10 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
     if token is None:
         raise NoLiveToken("This learner session has no live token; generate one.")
     value = unseal(token.sealed, token.pk)
+    client = get_client()
     try:
-        expires_at = get_client().extend(value, budget)
+        with client.admission(budget):
+            expires_at = client.extend(value, budget)
     except TokenGone as error:
         with transaction.atomic(using=database()):
             if tokens.move(token.pk, Status.ACTIVE, to=Status.GONE, sealed=""):

@@ -17,7 +17,13 @@ from django.utils import timezone
 
 from . import signals
 from .convai.client import get_client
-from .exceptions import ConvaiTokensError, ConvaiUnavailable, TokenGone, TokenRejected
+from .exceptions import (
+    ConvaiPaused,
+    ConvaiTokensError,
+    ConvaiUnavailable,
+    TokenGone,
+    TokenRejected,
+)
 from .lifecycle import Kind, Status, announce, database, record
 from .models import ConvaiToken, TokenEvent
 from .sealing import unseal
@@ -90,6 +96,9 @@ def _settle(token: ConvaiToken, status: str, kind: TokenEvent.Kind, detail: str 
 def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> bool:
     """Note why the token isn't confirmed as revoked, and when to try again."""
     rejections = token.rejections + isinstance(error, TokenRejected)
+    if isinstance(error, ConvaiPaused):
+        _release(token, error)
+        return False
     if isinstance(error, TokenGone) or rejections >= MAX_REJECTIONS:
         return _settle(token, Status.GONE, Kind.GONE, error.describe())
     level = logging.WARNING if isinstance(error, ConvaiUnavailable) else logging.ERROR
@@ -102,6 +111,15 @@ def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> bool:
         last_error=error.describe(),
     )
     return False
+
+
+def _release(token: ConvaiToken, error: ConvaiPaused) -> None:
+    """Give the lease back: Convai wasn't called, so this was no attempt."""
+    # Spread, so that the end of the pause isn't a crowd's beginning.
+    pause = (error.retry_after or 0.0) * random.uniform(1.0, 1.5)  # noqa: S311 - not a secret
+    ConvaiToken.objects.using(database()).filter(_held(token)).update(
+        next_attempt_at=timezone.now() + timedelta(seconds=pause), claimed_until=None
+    )
 
 
 def delay(attempts: int, retry_after: float | None) -> timedelta:

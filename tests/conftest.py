@@ -10,6 +10,8 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.test import Client
 
+from convai_tokens.convai.client import forget_client
+
 PASSWORD = "a-password-of-the-suite"
 
 
@@ -19,6 +21,14 @@ def _empty_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _new_client() -> Iterator[None]:
+    """Each test has a client of its own: no open breaker, no kept-alive connection."""
+    forget_client()
+    yield
+    forget_client()
 
 
 @pytest.fixture

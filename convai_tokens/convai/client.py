@@ -14,10 +14,11 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import requests
 import urllib3
@@ -27,6 +28,7 @@ from .. import __version__
 from ..conf import Secret, app_settings
 from ..exceptions import ConvaiRefused, ConvaiTokensError, ConvaiUnavailable
 from .answers import GeneratedToken, Verb, confirmed_revoked, extended_until, generated_token
+from .breaker import Breaker, Bulkhead
 
 logger = logging.getLogger("convai_tokens")
 
@@ -47,10 +49,20 @@ Reader = Callable[[int, Mapping[str, str], bytes], T | ConvaiTokensError]
 class ConvaiClient:
     """Talks to the token API at ``base_url``. Safe to share between threads, not over a fork."""
 
-    def __init__(self, base_url: str, *, connect_timeout: float, read_timeout: float) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        connect_timeout: float,
+        read_timeout: float,
+        max_concurrent: int = 8,
+    ) -> None:
         self._base_url = base_url.rstrip("/")
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
+        self._whole = connect_timeout + read_timeout
+        self.breaker = Breaker()
+        self._bulkhead = Bulkhead(max_concurrent)
         self._http = requests.Session()
         # What any deployment tool may set in the environment must not steer the API key: no proxy,
         # no .netrc, no REQUESTS_CA_BUNDLE.
@@ -60,17 +72,29 @@ class ConvaiClient:
         for scheme in ("https://", "http://"):
             self._http.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=POOL_SIZE))
 
+    @contextmanager
+    def admission(self, budget: float | None = None) -> Iterator[None]:
+        """Hold the right to make a learner's call; to be taken before anything is written for it.
+
+        Raises ``ConvaiUnavailable`` at once while Convai is known to be down, and after a short
+        wait (at most ``budget`` seconds) when too many learners wait for it already.
+        """
+        self.breaker.check()
+        with self._bulkhead.slot(self._whole if budget is None else budget):
+            yield
+
     def generate(self, budget: float | None = None) -> GeneratedToken:
         """Generate a token within ``budget`` seconds (default: one call's timeouts).
 
-        Raises ``ConvaiUnavailable`` or ``ConvaiRefused``.
+        To be called within ``admission()``. Raises ``ConvaiUnavailable`` or ``ConvaiRefused``.
         """
         return self._call("generate", {}, self._deadline(budget), generated_token)
 
     def extend(self, value: str, budget: float | None = None) -> datetime:
         """Extend the token; return its new end as aware UTC.
 
-        Raises ``ConvaiUnavailable``, ``ConvaiRefused``, ``TokenRejected`` or ``TokenGone``.
+        To be called within ``admission()``. Raises ``ConvaiUnavailable``, ``ConvaiRefused``,
+        ``TokenRejected`` or ``TokenGone``.
         """
         body = {"apiAuthToken": Secret(value)}
         return self._call_twice("extend", body, self._deadline(budget), extended_until)
@@ -78,14 +102,15 @@ class ConvaiClient:
     def revoke(self, value: str, budget: float | None = None) -> None:
         """Revoke the token; return when Convai has confirmed it.
 
-        Raises ``ConvaiUnavailable``, ``ConvaiRefused``, ``TokenRejected`` or ``TokenGone``.
+        Needs no admission: few threads revoke. Raises ``ConvaiPaused``, ``ConvaiUnavailable``,
+        ``ConvaiRefused``, ``TokenRejected`` or ``TokenGone``.
         """
+        self.breaker.check()
         body = {"apiAuthToken": Secret(value)}
         self._call_twice("revoke", body, self._deadline(budget), confirmed_revoked)
 
     def _deadline(self, budget: float | None) -> float:
-        whole = self._connect_timeout + self._read_timeout
-        return time.monotonic() + (whole if budget is None else budget)
+        return time.monotonic() + (self._whole if budget is None else budget)
 
     def _call_twice(
         self, verb: Verb, body: Mapping[str, str], deadline: float, read: Reader[T]
@@ -122,6 +147,7 @@ class ConvaiClient:
                 f"Convai did not answer to {verb} in time.", code="convai_timeout", maybe_done=True
             )
         logger.debug("convai %s took %.0f ms", verb, (time.monotonic() - started) * 1000)
+        self.breaker.heard(result)
         if isinstance(result, ConvaiTokensError):
             raise result
         return result
@@ -217,27 +243,31 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 _lock = threading.Lock()
-_current: tuple[tuple[object, ...], ConvaiClient] | None = None
+_current: tuple[tuple[Any, ...], ConvaiClient] | None = None
 
 
 def get_client() -> ConvaiClient:
     """Return this process's client for the settings as they are now."""
     global _current
-    wanted = (app_settings.BASE_URL, app_settings.CONNECT_TIMEOUT, app_settings.READ_TIMEOUT)
+    names = ("BASE_URL", "CONNECT_TIMEOUT", "READ_TIMEOUT", "MAX_CONCURRENT")
+    wanted = tuple(getattr(app_settings, name) for name in names)
     with _lock:
         if _current is None or _current[0] != wanted:
-            base_url, connect_timeout, read_timeout = wanted
+            base_url, connect_timeout, read_timeout, max_concurrent = wanted
             client = ConvaiClient(
-                base_url, connect_timeout=connect_timeout, read_timeout=read_timeout
+                base_url,
+                connect_timeout=connect_timeout,
+                read_timeout=read_timeout,
+                max_concurrent=max_concurrent,
             )
             _current = (wanted, client)
         return _current[1]
 
 
-def _forget_client() -> None:
-    """Leave the parent's connections and lock to the parent: shared, each child's calls fail."""
+def forget_client() -> None:
+    """Start anew: a child of a fork must leave the parent's connections and lock to the parent."""
     global _current, _lock
     _current, _lock = None, threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget_client)
+os.register_at_fork(after_in_child=forget_client)

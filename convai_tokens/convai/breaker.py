@@ -1,0 +1,110 @@
+"""A breaker and a bulkhead: while Convai is down it costs nothing, while it hangs only a little.
+
+Both are per process and thread-safe. Neither holds a lock while Convai is being called.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ..exceptions import ConvaiPaused, ConvaiRefused, ConvaiTokensError, ConvaiUnavailable
+
+logger = logging.getLogger("convai_tokens")
+
+FAILURES = 3  # in a row, before it opens
+PAUSE = 15.0  # seconds until one call may probe, unless Convai named a time
+REFUSED_PAUSE = 60.0  # seconds; a bad key or an exhausted plan needs a person to mend it
+PROBE_TIME = 10.0  # seconds after which a probe that nobody heard of counts as lost
+PATIENCE = 0.5  # seconds that a call in flight may take before nobody queues behind it
+
+
+class Breaker:
+    """Opens after some failures in a row, and then lets through one call at a time, as a probe."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._open_until = 0.0  # 0 while closed, else when the next probe may go
+
+    def check(self) -> None:
+        """Return if a call may be made now; raise ``ConvaiPaused`` if not.
+
+        Whoever comes first once the pause is over is the probe; all others wait for its outcome.
+        """
+        if not self._open_until:  # the common case, without the lock
+            return
+        with self._lock:
+            now = self._clock()
+            left = self._open_until - now
+            if not self._open_until:
+                return
+            if left > 0:
+                raise ConvaiPaused("Convai is not being called for now.", retry_after=left)
+            self._open_until = now + PROBE_TIME
+
+    def heard(self, outcome: object) -> None:
+        """Take note of a call's outcome: an exception of this app, or whatever else for success."""
+        if isinstance(outcome, ConvaiRefused):
+            logger.error("Convai refuses this LMS, so it isn't called for a while: %s", outcome)
+            self._open(outcome.retry_after or REFUSED_PAUSE)
+        elif isinstance(outcome, ConvaiUnavailable):
+            self._failed(outcome)
+        elif self._failures or self._open_until:
+            with self._lock:
+                self._failures, self._open_until = 0, 0.0
+            logger.info("Convai answers again.")
+
+    def _failed(self, error: ConvaiTokensError) -> None:
+        with self._lock:
+            self._failures += 1
+            opens = self._failures >= FAILURES
+        if opens or error.code == "convai_rate_limited":
+            self._open(error.retry_after or PAUSE)
+
+    def _open(self, pause: float) -> None:
+        with self._lock:
+            self._failures = max(self._failures, FAILURES)
+            self._open_until = max(self._open_until, self._clock() + pause)
+        logger.warning("Convai is not called for %.0f s.", pause)
+
+    @property
+    def pause_left(self) -> float:
+        """Seconds until the next probe may go; 0 while closed."""
+        return max(self._open_until - self._clock(), 0.0) if self._open_until else 0.0
+
+
+class Bulkhead:
+    """Lets at most ``size`` learners' threads wait on Convai at once."""
+
+    def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._slots = threading.BoundedSemaphore(size)
+        self._entered: dict[int, float] = {}
+
+    @contextmanager
+    def slot(self, budget: float) -> Iterator[None]:
+        """Hold a slot; raise ``ConvaiUnavailable`` if none comes free soon.
+
+        One that finds all slots taken waits only while Convai is quick: once the oldest call in
+        flight is slow, everybody else passes by, so that a hanging Convai occupies few threads.
+        """
+        if not self._slots.acquire(blocking=False):
+            now = self._clock()
+            oldest = min(list(self._entered.values()), default=now)
+            wait = min(oldest + PATIENCE - now, budget)
+            if wait <= 0 or not self._slots.acquire(timeout=wait):
+                raise ConvaiUnavailable(
+                    "Too many learners wait for Convai already.", code="convai_busy", retry_after=1
+                )
+        me = threading.get_ident()
+        self._entered[me] = self._clock()
+        try:
+            yield
+        finally:
+            self._entered.pop(me, None)
+            self._slots.release()
