@@ -118,8 +118,8 @@ def session_credential(session: SessionBase, *, renew: bool = False) -> Credenti
     session_id = None if renew else learner_session_id(session)
     if session_id is None:
         digest = session_key_digest(session)
-        # Derived from the key where that is possible, so that two first requests in parallel meet.
-        derived = digest and not renew
+        # Derived from the key for a session's first, so that two requests in parallel meet.
+        derived = digest and SESSION_DATA_KEY not in session
         session_id = uuid.UUID(hex=digest[:32]) if derived else uuid.uuid4()
         session[SESSION_DATA_KEY] = [str(session_id), session[SESSION_KEY]]
     return Credential(SESSION_STACK, (session_id,), session_key_digest(session))

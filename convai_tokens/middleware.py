@@ -81,12 +81,12 @@ def _follow_session(request: HttpRequest, response: HttpResponseBase) -> None:
         _end_replaced(note, response)
         return
     session = getattr(request, "session", None)
-    if session is None or not session.modified:
+    user = changed_password(request)
+    if session is None or not (session.modified or user):
         return
     session_id = learner_session_id(session)
     if session_id is None:
         return
-    user = changed_password(request)
     if user is not None and session.get(HASH_SESSION_KEY) != user.get_session_auth_hash():
         # Nobody called update_session_auth_hash(): this session dies on its next request.
         lifecycle.end_session(session_id, EndReason.PASSWORD_CHANGED)

@@ -64,3 +64,22 @@ def log_in(client: Client) -> Callable[..., Any]:
         return using.post(path, body, content_type="application/json")
 
     return post
+
+
+@pytest.fixture
+def convai(
+    convai_sandbox: Any, convai_settings: Callable[..., None], transactional_db: None
+) -> Any:
+    """The sandbox, as this test's Convai. Transactions commit, so that dispatchers run."""
+    convai_settings(BASE_URL=convai_sandbox.url)
+    return convai_sandbox
+
+
+@pytest.fixture
+def bearer() -> Callable[[Any], dict[str, str]]:
+    """Return the headers by which a knox learner is known after this login response."""
+
+    def headers(response: Any) -> dict[str, str]:
+        return {"Authorization": f"Token {response.json()['token']}"}
+
+    return headers

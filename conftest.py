@@ -1,0 +1,3 @@
+"""Makes the sandbox's fixtures known to all tests."""
+
+pytest_plugins = ["convai_tokens.sandbox.fixtures"]

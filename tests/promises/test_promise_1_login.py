@@ -1,0 +1,158 @@
+"""Promise 1: login is never Convai's hostage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+
+from convai_tokens import lifecycle
+from convai_tokens.models import ConvaiToken
+
+LOGINS = ["/login/json/", "/login/drf/", "/login/knox/"]
+BAD_DAYS: list[dict[str, Any]] = [
+    {"hang": True},
+    {"hang_after": True},
+    {"drip": True, "drip_interval": 0.2},
+    {"drip_headers": True, "drip_interval": 0.2},
+    {"reset": True},
+    {"drop": True},
+    {"redirect": 302},
+    {"redirect": 307},
+    {"faults": {"500": 1}},
+    {"faults": {"503": 1}},
+    {"faults": {"404": 1}},
+    {"faults": {"429": 1}},
+    {"accepted_keys": ["another-key"]},
+    {"malformed": "not_json"},
+    {"malformed": "empty_object"},
+    {"malformed": "empty_token"},
+    {"malformed": "token_number"},
+    {"malformed": "ok_false"},
+    {"malformed": "huge"},
+    {"malformed": "truncated"},
+    {"malformed": "not_http"},
+]
+
+
+@pytest.mark.parametrize("day", BAD_DAYS, ids=str)
+def test_promise_1_login_succeeds_with_an_error_block_on_a_bad_day(
+    convai: Any,
+    convai_settings: Callable[..., None],
+    learner: Any,
+    log_in: Any,
+    day: dict[str, Any],
+) -> None:
+    convai.set(**day)
+    convai_settings(LOGIN_BUDGET=0.5)
+
+    response = log_in()
+
+    assert response.status_code == 200
+    block = response.json()["convai"]
+    assert block["apiAuthToken"] is None
+    assert block["expirationTime"] is None
+    assert block["error"]["code"]
+    assert block["error"]["retryAfter"] >= 0
+    assert block["endUserId"] == str(learner.pk)
+
+
+@pytest.mark.parametrize("path", LOGINS)
+def test_promise_1_login_succeeds_while_nobody_listens(
+    convai: Any, convai_settings: Callable[..., None], learner: Any, log_in: Any, path: str
+) -> None:
+    convai_settings(BASE_URL="http://127.0.0.1:9")
+
+    response = log_in(path)
+
+    assert response.status_code == 200
+    assert response.json()["convai"]["error"]["code"] == "convai_unavailable"
+    assert ConvaiToken.objects.get().status == ConvaiToken.Status.FAILED
+
+
+def test_promise_1_login_waits_no_longer_than_its_budget(
+    convai: Any, convai_settings: Callable[..., None], learner: Any, log_in: Any
+) -> None:
+    convai.set(hang=True)
+    convai_settings(LOGIN_BUDGET=0.3, READ_TIMEOUT=30, CONNECT_TIMEOUT=30)
+    started = time.monotonic()
+
+    log_in()
+
+    # Not a measurement: without the budget this would be half a minute.
+    assert time.monotonic() - started < 15
+
+
+def test_promise_1_login_calls_nobody_while_convai_is_known_to_be_down(
+    convai: Any, learner: Any, log_in: Any
+) -> None:
+    convai.set(faults={"503": 1})
+    for _ in range(3):
+        log_in()
+    calls = convai.summary()["calls"]
+    rows = ConvaiToken.objects.count()
+
+    response = log_in()
+
+    error = response.json()["convai"]["error"]
+    assert error["code"] == "convai_unavailable"
+    assert 0 < error["retryAfter"] <= 15
+    assert convai.summary()["calls"] == calls
+    assert ConvaiToken.objects.count() == rows
+
+
+def test_promise_1_login_tells_the_vendors_retry_after(
+    convai: Any, learner: Any, log_in: Any
+) -> None:
+    convai.set(faults={"429": 1}, retry_after="42")
+
+    first = log_in().json()["convai"]["error"]
+    second = log_in().json()["convai"]["error"]
+
+    assert first["code"] == "convai_rate_limited"
+    assert first["retryAfter"] == 42
+    assert 40 <= second["retryAfter"] <= 42
+
+
+@pytest.mark.parametrize("path", LOGINS)
+def test_promise_1_login_survives_a_failure_of_our_own(
+    convai: Any, learner: Any, log_in: Any, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise DatabaseError("the tables are not there")
+
+    monkeypatch.setattr(lifecycle, "open_session", broken)
+
+    response = log_in(path)
+
+    assert response.status_code == 200
+    assert response.json()["convai"]["error"]["code"] == "convai_error"
+
+
+@pytest.mark.parametrize("name", ["ISSUE_IF", "END_USER", "PAYLOAD"])
+def test_promise_1_login_survives_a_failure_of_the_projects_own_functions(
+    convai: Any, convai_settings: Callable[..., None], learner: Any, log_in: Any, name: str
+) -> None:
+    def broken(*args: Any) -> None:
+        raise ValueError("not today")
+
+    convai_settings(**{name: broken})
+
+    response = log_in()
+
+    assert response.status_code == 200
+    assert response.json()["hello"] == "learner"
+
+
+def test_promise_1_login_signal_never_raises(
+    convai: Any, learner: Any, log_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise ValueError("not today")
+
+    monkeypatch.setattr("convai_tokens.receivers.note_login", broken)
+
+    assert log_in().json() == {"hello": "learner"}

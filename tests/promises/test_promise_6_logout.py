@@ -1,0 +1,126 @@
+"""Promise 6: logout never fails and never waits because of Convai."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+from django.test import Client
+
+from convai_tokens import dispatch
+from convai_tokens.models import ConvaiToken
+from convai_tokens.sweep import sweep
+
+
+@pytest.mark.parametrize("day", [{"hang": True}, {"faults": {"503": 1}}, {"reset": True}], ids=str)
+@pytest.mark.parametrize("stack", ["json", "knox"])
+def test_promise_6_logout_answers_at_once_and_the_sweep_pays_later(
+    convai: Any,
+    convai_settings: Callable[..., None],
+    learner: Any,
+    client: Client,
+    log_in: Any,
+    bearer: Any,
+    stack: str,
+    day: dict[str, Any],
+) -> None:
+    convai_settings(DISPATCHER="convai_tokens.dispatch.thread", READ_TIMEOUT=1)
+    login = log_in(f"/login/{stack}/")
+    headers = bearer(login) if stack == "knox" else {}
+    convai.set(**day)
+
+    logout = client.post(f"/logout/{stack}/", headers=headers)
+
+    assert logout.status_code == 204
+    # The dispatcher is another thread: wait until it has tried, and gave the lease back.
+    dispatch._queue.join()
+    assert ConvaiToken.objects.get().status == ConvaiToken.Status.REVOKING
+    assert convai.live() == [login.json()["convai"]["apiAuthToken"]]
+    convai.set(hang=False, reset=False, faults={})
+    ConvaiToken.objects.update(next_attempt_at="2000-01-01T00:00:00Z")
+    assert sweep(workers=1).revoked == 1
+    assert convai.live() == []
+
+
+def test_promise_6_logout_does_not_run_the_call_in_its_own_thread(
+    convai: Any,
+    convai_settings: Callable[..., None],
+    learner: Any,
+    client: Client,
+    log_in: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release, called_in = threading.Event(), []
+
+    def hold(token_ids: list[int]) -> None:
+        called_in.append(threading.current_thread())
+        release.wait(30)
+
+    convai_settings(DISPATCHER="convai_tokens.dispatch.thread")
+    monkeypatch.setattr(dispatch, "attempt", hold)
+    log_in()
+
+    logout = client.post("/logout/json/")
+
+    assert logout.status_code == 204  # while the dispatcher still holds
+    release.set()
+    dispatch._queue.join()
+    assert called_in
+    assert threading.main_thread() not in called_in
+
+
+@pytest.mark.parametrize("stack", ["json", "knox"])
+def test_promise_6_logout_survives_a_failure_of_our_own(
+    convai: Any,
+    learner: Any,
+    client: Client,
+    log_in: Any,
+    bearer: Any,
+    stack: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    login = log_in(f"/login/{stack}/")
+    headers = bearer(login) if stack == "knox" else {}
+
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise DatabaseError("the tables are not there")
+
+    for module in ("receivers", "contrib.knox"):
+        monkeypatch.setattr(f"convai_tokens.{module}.end_sessions", broken)
+    monkeypatch.setattr("convai_tokens.receivers.end_session", broken)
+
+    logout = client.post(f"/logout/{stack}/", headers=headers)
+
+    assert logout.status_code == 204
+    assert client.post("/convai/token/", headers=headers).status_code == 401
+
+
+def test_promise_6_logout_survives_a_dispatcher_that_fails(
+    convai: Any, convai_settings: Callable[..., None], learner: Any, client: Client, log_in: Any
+) -> None:
+    def broken(token_ids: list[int]) -> None:
+        raise ConnectionError("the broker is away")
+
+    log_in()
+    convai_settings(DISPATCHER=broken)
+
+    assert client.post("/logout/json/").status_code == 204
+    assert ConvaiToken.objects.get().status == ConvaiToken.Status.REVOKING
+
+
+def test_promise_6_a_full_queue_leaves_the_rest_to_the_sweep(
+    convai: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(dispatch, "attempt", lambda token_ids: release.wait(30))
+
+    started = time.monotonic()
+    dispatch.thread(list(range(dispatch.QUEUE_LENGTH * 2)))
+
+    assert time.monotonic() - started < 25  # it did not wait for a place
+    release.set()
+    dispatch._queue.join()

@@ -1,0 +1,250 @@
+"""Django sessions, with each of Django's engines."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.test import Client
+
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
+
+ENGINES = ["db", "cached_db", "cache", "signed_cookies"]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: Any, settings: Any) -> str:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{request.param}"
+    engine: str = request.param
+    return engine
+
+
+def reasons() -> dict[str, str]:
+    return dict(LearnerSession.objects.values_list("username", "end_reason"))
+
+
+@pytest.mark.parametrize("path", ["/login/json/", "/login/drf/"])
+def test_login_token_logout(
+    convai: Any, learner: Any, client: Client, log_in: Any, engine: str, path: str
+) -> None:
+    login = log_in(path)
+    again = client.post("/convai/token/")
+    logout = client.post("/logout/drf/" if "drf" in path else "/logout/json/")
+
+    assert login.json()["hello"] == "learner"
+    assert login.json()["convai"]["apiAuthToken"] != again.json()["apiAuthToken"]
+    assert logout.status_code == 204
+    assert reasons() == {"learner": EndReason.LOGOUT}
+    assert convai.summary()["generated"] == 2
+    assert convai.live() == []
+
+
+def test_a_second_learner_over_a_first_ones_session_revokes_the_first_ones_token(
+    convai: Any, learner: Any, make_user: Any, log_in: Any, engine: str
+) -> None:
+    """The kiosk: Django flushes the first session and sends no logout signal."""
+    make_user("second-learner")
+    log_in(device="Ward 3")
+
+    second = log_in(username="second-learner", device="Ward 3").json()["convai"]
+
+    assert reasons() == {"learner": EndReason.REPLACED, "second-learner": ""}
+    assert convai.live() == [second["apiAuthToken"]]
+    assert set(LearnerSession.objects.values_list("device", flat=True)) == {"Ward 3"}
+
+
+def test_the_third_learner_at_the_kiosk_ends_the_second_ones_session(
+    convai: Any, learner: Any, make_user: Any, client: Client, log_in: Any, engine: str
+) -> None:
+    make_user("second-learner")
+    make_user("third-learner")
+    log_in()
+    log_in(username="second-learner")
+
+    third = log_in(username="third-learner").json()["convai"]
+    client.post("/logout/json/")
+
+    assert reasons() == {
+        "learner": EndReason.REPLACED,
+        "second-learner": EndReason.REPLACED,
+        "third-learner": EndReason.LOGOUT,
+    }
+    assert third["apiAuthToken"]
+    assert convai.live() == []
+
+
+def test_a_kiosk_login_as_html_ends_the_first_session_too(
+    convai: Any, learner: Any, make_user: Any, client: Client, log_in: Any, engine: str
+) -> None:
+    from tests.conftest import PASSWORD
+
+    make_user("second-learner")
+    log_in()
+
+    client.post("/login/html/", {"username": "second-learner", "password": PASSWORD})
+
+    assert reasons() == {"learner": EndReason.REPLACED}
+    assert convai.live() == []
+
+
+def test_the_same_learner_logging_in_again_keeps_the_session_and_gets_a_fresh_token(
+    convai: Any, learner: Any, log_in: Any, engine: str
+) -> None:
+    first = log_in().json()["convai"]["apiAuthToken"]
+    second = log_in().json()["convai"]["apiAuthToken"]
+
+    assert sorted(convai.live()) == sorted([first, second])
+    assert LearnerSession.objects.get().ended_at is None
+
+
+def test_a_login_in_a_django_session_that_outlived_its_learner_session_starts_a_new_one(
+    convai: Any, learner: Any, client: Client, log_in: Any, engine: str
+) -> None:
+    from convai_tokens import lifecycle
+
+    log_in()
+    lifecycle.end_sessions(LearnerSession.objects.all(), EndReason.STAFF)
+    refused = client.post("/convai/token/")
+
+    block = log_in().json()["convai"]
+
+    assert refused.status_code == 409
+    assert refused.json()["error"]["code"] == "session_ended"
+    assert convai.live() == [block["apiAuthToken"]]
+    assert LearnerSession.objects.count() == 2
+    assert client.post("/convai/token/").status_code == 200
+
+
+def test_an_html_login_costs_no_token_until_it_asks_for_one(
+    convai: Any, learner: Any, client: Client, engine: str
+) -> None:
+    from tests.conftest import PASSWORD
+
+    client.post("/login/html/", {"username": "learner", "password": PASSWORD, "device": "Hall"})
+    assert convai.summary()["generated"] == 0
+    assert not LearnerSession.objects.exists()
+
+    answer = client.post("/convai/token/")
+    client.post("/logout/json/")
+
+    assert answer.status_code == 200
+    assert convai.summary()["generated"] == 1
+    assert convai.live() == []
+
+
+def test_a_session_from_before_the_app_was_installed_gets_a_learner_session(
+    convai: Any, learner: Any, client: Client, engine: str
+) -> None:
+    from convai_tokens.credentials import SESSION_DATA_KEY
+
+    client.force_login(learner)
+    session = client.session
+    session.pop(SESSION_DATA_KEY, None)
+    session.save()
+    client.cookies["sessionid"] = session.session_key
+
+    answers = [client.post("/convai/token/") for _ in range(2)]
+    client.post("/logout/json/")
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert LearnerSession.objects.get().end_reason == EndReason.LOGOUT
+    assert convai.live() == []
+
+
+def test_a_password_change_ends_the_learners_other_sessions_and_keeps_this_one(
+    convai: Any, learner: Any, make_user: Any, client: Client, log_in: Any, engine: str
+) -> None:
+    make_user("second-learner")
+    log_in(client=Client())
+    log_in(username="second-learner", client=Client())
+    own = log_in().json()["convai"]["apiAuthToken"]
+
+    body = {"password": "another-password"}
+    client.post("/password/", body, content_type="application/json")
+
+    assert len(convai.live()) == 2  # this session's, and the other learner's
+    assert own in convai.live()
+    assert client.post("/convai/token/").status_code == 200
+    client.post("/logout/json/")  # found although its key has changed
+    assert len(convai.live()) == 1
+    ended = LearnerSession.objects.filter(username="learner").order_by("started_at")
+    assert [s.end_reason for s in ended] == [EndReason.PASSWORD_CHANGED, EndReason.LOGOUT]
+
+
+def test_a_kiosk_login_after_a_password_change_still_finds_the_old_session(
+    convai: Any, learner: Any, make_user: Any, client: Client, log_in: Any, engine: str
+) -> None:
+    make_user("second-learner")
+    log_in()
+    client.post("/password/", {"password": "another-password"}, content_type="application/json")
+
+    second = log_in(username="second-learner").json()["convai"]
+
+    assert convai.live() == [second["apiAuthToken"]]
+
+
+def test_a_password_change_that_kills_its_own_session_ends_it(
+    convai: Any, learner: Any, client: Client, log_in: Any, engine: str
+) -> None:
+    log_in()
+
+    body = {"password": "another-password", "keep": False}
+    client.post("/password/", body, content_type="application/json")
+
+    assert reasons() == {"learner": EndReason.PASSWORD_CHANGED}
+    assert convai.live() == []
+
+
+@pytest.mark.parametrize("engine_name", ["db", "cached_db"])
+def test_a_session_row_deleted_by_staff_or_by_clearsessions_ends_it(
+    convai: Any, learner: Any, make_user: Any, log_in: Any, settings: Any, engine_name: str
+) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine_name}"
+    make_user("second-learner")
+    first, second = Client(), Client()
+    log_in(client=first)
+    kept = log_in(username="second-learner", client=second).json()["convai"]["apiAuthToken"]
+
+    Session.objects.get(session_key=first.session.session_key).delete()
+
+    assert reasons() == {"learner": EndReason.SESSION_DELETED, "second-learner": ""}
+    assert convai.live() == [kept]
+    Session.objects.update(expire_date="2000-01-01T00:00:00Z")
+    call_command("clearsessions")
+    assert convai.live() == []
+
+
+def test_the_receivers_follow_the_engines_own_session_model() -> None:
+    from convai_tokens.receivers import _session_model
+
+    assert _session_model() is Session
+    assert import_module("django.contrib.sessions.backends.cache")
+
+
+def test_engines_without_rows_have_no_session_model(settings: Any) -> None:
+    from convai_tokens.receivers import _session_model
+
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+
+    assert _session_model() is None
+
+
+def test_two_first_requests_of_one_session_in_parallel_meet_in_one_learner_session(
+    convai: Any, learner: Any, client: Client
+) -> None:
+    from convai_tokens.credentials import SESSION_DATA_KEY
+
+    client.force_login(learner)
+    key = client.session.session_key
+    assert key is not None
+    for _ in range(2):  # neither sees what the other wrote into the session
+        session = client.session
+        session.pop(SESSION_DATA_KEY, None)
+        session.save()
+        assert client.post("/convai/token/").status_code == 200
+
+    assert LearnerSession.objects.count() == 1
+    assert ConvaiToken.objects.count() == 2
