@@ -108,7 +108,8 @@ def _failure(
     if status == 429 or (_NAMES_A_RATE.search(text or "") and status < 500):
         return ConvaiUnavailable(told, code="convai_rate_limited", retry_after=retry_after)
     if (not success and not 400 <= status < 500) or status in (408, 425):
-        return ConvaiUnavailable(told, retry_after=retry_after, maybe_done=status >= 500)
+        maybe_done = status >= 500 and status != 503  # whoever answers 503 hasn't begun
+        return ConvaiUnavailable(told, retry_after=retry_after, maybe_done=maybe_done)
     return _refusal(verb, status, text or "", told)
 
 

@@ -1,0 +1,234 @@
+"""What the middleware adds to which response, and what it leaves alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
+from django.test import Client, RequestFactory
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.response import Response
+
+from convai_tokens.logins import LoginNote, bind_login, noted_login
+from convai_tokens.middleware import ConvaiTokenMiddleware
+from convai_tokens.models import LearnerSession
+from tests.conftest import PASSWORD
+
+
+def serve(user: Any, response: Any, *, stack: str = "knox") -> Any:
+    """Serve a request whose view logs the user in by ``bind_login`` and answers ``response``."""
+    request = RequestFactory().post("/login/")
+
+    def view(request: Any) -> Any:
+        bind_login(request, user, stack=stack, identity="a credential")
+        return response
+
+    return ConvaiTokenMiddleware(view)(request)
+
+
+def test_a_json_login_response_keeps_its_own_data_and_gets_the_block(
+    convai: Any, learner: Any, log_in: Any
+) -> None:
+    response = log_in("/login/json/")
+
+    assert list(response.json()) == ["hello", "convai"]
+    assert set(response.json()["convai"]) == {
+        "apiAuthToken",
+        "expirationTime",
+        "expiresIn",
+        "endUserId",
+        "endUserName",
+        "serverUrl",
+    }
+    assert response["Content-Length"] == str(len(response.content))
+
+
+def test_the_block_survives_gzip(
+    convai: Any, convai_settings: Callable[..., None], learner: Any, client: Client
+) -> None:
+    convai_settings(END_USER=lambda user: ("1", "a name " * 100))  # worth compressing
+    response = client.post(
+        "/login/json/",
+        {"username": "learner", "password": PASSWORD},
+        content_type="application/json",
+        headers={"Accept-Encoding": "gzip"},
+    )
+
+    assert response["Content-Encoding"] == "gzip"
+    assert json.loads(gzip.decompress(response.content))["convai"]["apiAuthToken"]
+
+
+@pytest.mark.parametrize("path", ["/login/list/", "/login/400/"])
+def test_a_list_or_an_error_gets_no_block_and_costs_no_token(
+    convai: Any, learner: Any, log_in: Any, path: str
+) -> None:
+    response = log_in(path)
+
+    assert b"convai" not in response.content
+    assert convai.summary()["generated"] == 0
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        HttpResponse("<p>hello</p>"),
+        HttpResponse(status=204),
+        HttpResponse('{"a": 1}', content_type="application/json", status=302),
+        HttpResponse(
+            gzip.compress(b"{}"),
+            content_type="application/json",
+            headers={"Content-Encoding": "gzip"},
+        ),
+        HttpResponse("no json", content_type="application/json"),
+        StreamingHttpResponse([b'{"a": 1}'], content_type="application/json"),
+        JsonResponse("text", safe=False),
+    ],
+    ids=["html", "204", "302", "encoded", "nonsense", "streaming", "string"],
+)
+def test_what_is_not_a_json_object_is_left_alone(convai: Any, learner: Any, response: Any) -> None:
+    before = b"" if response.streaming else response.content
+
+    served = serve(learner, response)
+
+    assert served is response
+    assert response.streaming or response.content == before
+    assert convai.summary()["generated"] == 0
+
+
+def test_a_json_media_type_with_a_suffix_and_a_charset_is_json(convai: Any, learner: Any) -> None:
+    response = HttpResponse('{"a": 1}', content_type="application/vnd.lms+json; charset=utf-8")
+
+    assert "convai" in json.loads(serve(learner, response).content)
+
+
+def test_a_drf_response_that_is_rendered_already_is_extended_by_its_content(
+    convai: Any, learner: Any
+) -> None:
+    response = Response({"a": 1})
+    response.accepted_renderer = JSONRenderer()
+    response.accepted_media_type = "application/json"
+    response.renderer_context = {}
+    response.render()
+
+    assert json.loads(serve(learner, response).content)["convai"]["apiAuthToken"]
+
+
+def test_a_drf_response_in_another_format_gets_no_block(convai: Any, learner: Any) -> None:
+    class HTMLRenderer(BaseRenderer):
+        media_type = "text/html"
+
+    request = RequestFactory().post("/login/")
+    bind_login(request, learner, stack="knox", identity="a credential")
+    response = Response({"a": 1})
+    response.accepted_renderer = HTMLRenderer()
+    response.accepted_media_type = "text/html"
+
+    ConvaiTokenMiddleware(lambda _: response).process_template_response(request, response)
+
+    assert response.data == {"a": 1}
+    assert convai.summary()["generated"] == 0
+
+
+def test_a_request_without_a_login_is_left_alone(convai: Any) -> None:
+    request = RequestFactory().get("/")
+
+    response = ConvaiTokenMiddleware(lambda _: JsonResponse({"a": 1}))(request)
+
+    assert json.loads(response.content) == {"a": 1}
+
+
+def test_what_the_lms_says_under_a_name_stays_and_the_clash_is_logged(
+    convai: Any, learner: Any, log_in: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = log_in("/login/clash/")
+
+    assert response.json() == {"convai": "the LMS's own"}
+    assert "of its own" in caplog.text
+
+
+def test_the_flat_payload_is_at_the_top_level(
+    convai: Any, convai_settings: Callable[..., None], learner: Any, log_in: Any
+) -> None:
+    convai_settings(PAYLOAD="convai_tokens.payloads.flat")
+
+    data = log_in().json()
+
+    assert data["convaiApiAuthToken"] in convai.live()
+    assert data["learnerId"] == str(learner.pk)
+    assert data["learnerDisplayName"] == "First Learner"
+    assert data["convaiServerUrl"] == "https://live.convai.com"
+    assert data["convaiExpirationTime"].endswith("Z")
+
+
+def test_issue_if_decides_who_gets_a_block(
+    convai: Any, convai_settings: Callable[..., None], learner: Any, make_user: Any, log_in: Any
+) -> None:
+    make_user("second-learner")
+    convai_settings(ISSUE_IF=lambda request, user: user.username == "second-learner")
+
+    assert "convai" not in log_in(client=Client()).json()
+    assert "convai" in log_in(username="second-learner", client=Client()).json()
+    assert LearnerSession.objects.count() == 1
+
+
+def test_a_blank_end_user_gets_no_token_and_is_told_why(
+    convai: Any, convai_settings: Callable[..., None], learner: Any, log_in: Any
+) -> None:
+    convai_settings(END_USER=lambda user: ("", "A name"))
+
+    block = log_in().json()["convai"]
+
+    assert block["error"]["code"] == "end_user_blank"
+    assert block["endUserId"] is None
+    assert convai.summary()["generated"] == 0
+
+
+def test_bind_login_serves_a_stack_that_sends_no_signal(convai: Any, learner: Any) -> None:
+    response = serve(learner, JsonResponse({"access": "..."}), stack="authtoken")
+
+    assert json.loads(response.content)["convai"]["apiAuthToken"] in convai.live()
+    session = LearnerSession.objects.get()
+    assert session.stack == "authtoken"
+    assert "a credential" not in session.credential_digest
+
+
+def test_a_login_of_an_unknown_stack_gets_no_block_and_a_log_line(
+    convai: Any, learner: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = RequestFactory().post("/login/")
+
+    def view(request: Any) -> JsonResponse:
+        request._convai_login = LoginNote(learner)
+        return JsonResponse({"token": "of nobody"})
+
+    response = ConvaiTokenMiddleware(view)(request)
+
+    assert json.loads(response.content) == {"token": "of nobody"}
+    assert "doesn't know" in caplog.text
+    assert convai.summary()["generated"] == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("Ward 3", "Ward 3"), ("Ward\n3", "Ward 3"), (7, ""), ("w " * 100, ("w " * 60).rstrip())],
+)
+def test_the_device_is_kept_clean_and_short(
+    convai: Any, learner: Any, log_in: Any, given: Any, kept: str
+) -> None:
+    log_in(device=given)
+
+    assert LearnerSession.objects.get().device.rstrip() == kept
+
+
+def test_a_body_that_is_no_json_has_no_device(learner: Any) -> None:
+    request = RequestFactory().post("/", "{", content_type="application/json")
+
+    bind_login(request, learner, stack="knox", identity="a credential")
+
+    note = noted_login(request)
+    assert note is not None
+    assert note.device == ""

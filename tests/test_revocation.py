@@ -1,0 +1,173 @@
+"""Claim, call, settle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+
+from convai_tokens import lifecycle, revocation
+from convai_tokens.convai.client import forget_client
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
+from convai_tokens.sealing import seal
+
+Status = ConvaiToken.Status
+
+
+@pytest.fixture
+def owed(db: None, learner: Any, convai_settings: Callable[..., None]) -> Callable[[int], None]:
+    """Make owed revocations of values that Convai doesn't know."""
+    convai_settings(DISPATCHER=lambda token_ids: None)
+
+    def make(count: int) -> None:
+        now = timezone.now()
+        session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
+        for number in range(count):
+            token = ConvaiToken.objects.create(
+                session=session, status=Status.REVOKING, owed_since=now, next_attempt_at=now
+            )
+            ConvaiToken.objects.filter(pk=token.pk).update(sealed=seal(f"value-{number}", token.pk))
+
+    return make
+
+
+def test_a_claim_excludes_everybody_else(owed: Callable[[int], None]) -> None:
+    owed(5)
+
+    first, second = revocation.claim(3), revocation.claim(3)
+
+    assert (len(first), len(second)) == (3, 2)
+    assert not {token.pk for token in first} & {token.pk for token in second}
+    assert revocation.claim(3) == []
+
+
+def test_the_longest_due_come_first(owed: Callable[[int], None]) -> None:
+    owed(3)
+    last = ConvaiToken.objects.order_by("-pk")[0]
+    ConvaiToken.objects.filter(pk=last.pk).update(
+        next_attempt_at=timezone.now() - timedelta(hours=1)
+    )
+
+    assert [token.pk for token in revocation.claim(1)] == [last.pk]
+
+
+def test_what_is_not_due_yet_is_not_claimed(owed: Callable[[int], None]) -> None:
+    owed(1)
+    ConvaiToken.objects.update(next_attempt_at=timezone.now() + timedelta(seconds=5))
+
+    assert revocation.claim(1) == []
+
+
+def test_a_late_worker_does_not_undo_what_another_has_noted(
+    convai: Any, owed: Callable[[int], None]
+) -> None:
+    owed(1)
+    [late] = revocation.claim(1)
+    with time_machine.travel(timezone.now() + revocation.LEASE + timedelta(seconds=1)):
+        [other] = revocation.claim(1)
+        convai.set(faults={"503": 1})
+        forget_client()
+        revocation.pay(late)
+
+    token = ConvaiToken.objects.get()
+    assert token.claimed_until == other.claimed_until  # the other's lease stands
+    assert token.attempts == 0
+
+
+def test_a_late_success_counts_whoever_holds_the_lease(
+    convai: Any, owed: Callable[[int], None]
+) -> None:
+    owed(1)
+    [late] = revocation.claim(1)
+    with time_machine.travel(timezone.now() + revocation.LEASE + timedelta(seconds=1)):
+        revocation.claim(1)
+        revocation.pay(late)
+
+    assert ConvaiToken.objects.get().status == Status.GONE
+
+
+def test_an_open_breaker_is_no_attempt(convai: Any, owed: Callable[[int], None]) -> None:
+    owed(4)
+    convai.set(faults={"503": 1})
+
+    for token in revocation.claim(4):
+        revocation.pay(token)
+
+    assert list(ConvaiToken.objects.order_by("pk").values_list("attempts", flat=True)) == [
+        1,
+        1,
+        1,
+        0,
+    ]
+    assert not ConvaiToken.objects.filter(claimed_until__isnull=False).exists()
+    assert ConvaiToken.objects.filter(next_attempt_at__gt=timezone.now()).count() == 4
+
+
+def test_retry_after_is_honoured(convai: Any, owed: Callable[[int], None]) -> None:
+    owed(1)
+    convai.set(faults={"429": 1}, retry_after="300")
+
+    revocation.attempt([ConvaiToken.objects.get().pk])
+
+    token = ConvaiToken.objects.get()
+    assert token.next_attempt_at is not None
+    assert token.next_attempt_at > timezone.now() + timedelta(seconds=295)
+    assert token.last_error.startswith("convai_rate_limited")
+
+
+def test_the_wait_grows_with_jitter_up_to_ten_minutes() -> None:
+    waits = [[revocation.delay(n, None).total_seconds() for _ in range(50)] for n in range(20)]
+
+    assert all(1 <= wait <= 2 for wait in waits[0])
+    assert all(2 <= wait <= 4 for wait in waits[1])
+    assert all(300 <= wait <= 600 for wait in waits[19])
+    assert len(set(waits[5])) > 1
+
+
+def test_a_token_rejected_without_a_reason_counts_as_gone_after_three_spaced_tries(
+    convai: Any, owed: Callable[[int], None]
+) -> None:
+    owed(1)
+    convai.set(faults={"403": 1}, error_text="no")
+
+    with time_machine.travel(timezone.now()) as clock:
+        seen = []
+        for _ in range(3):
+            revocation.attempt([ConvaiToken.objects.get().pk])
+            seen.append(ConvaiToken.objects.get().status)
+            clock.shift(60)
+
+    assert seen == [Status.REVOKING, Status.REVOKING, Status.GONE]
+
+
+def test_a_second_end_of_the_same_session_changes_nothing(
+    convai: Any, learner: Any, client: Client, log_in: Any
+) -> None:
+    log_in()
+    session = LearnerSession.objects.get()
+
+    assert lifecycle.end_session(session.pk, EndReason.API)
+    assert not lifecycle.end_session(session.pk, EndReason.STAFF)
+    session.refresh_from_db()
+    assert session.end_reason == EndReason.API
+
+
+def test_two_parallel_first_requests_open_one_session(
+    learner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from convai_tokens.credentials import bearer_credential
+    from convai_tokens.models import LearnerSessionQuerySet
+
+    credential = bearer_credential("knox", "a digest")
+    first = lifecycle.open_session(credential, learner)
+    monkeypatch.setattr(LearnerSessionQuerySet, "first", lambda self: None)  # it looked too early
+
+    second = lifecycle.open_session(credential, learner)
+
+    assert second.pk == first.pk
+    assert LearnerSession.objects.count() == 1
