@@ -60,10 +60,7 @@ def check_api_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 def check_base_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E002: a base URL by which the key would travel in clear, or nowhere."""
-    url = urlsplit(str(app_settings.BASE_URL))
-    if url.hostname and url.scheme == "https":
-        return []
-    if url.scheme == "http" and is_loopback(url.hostname):
+    if _is_safe_url(app_settings.BASE_URL):
         return []
     return [
         Error(
@@ -72,6 +69,15 @@ def check_base_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             id="convai_tokens.E002",
         )
     ]
+
+
+def _is_safe_url(value: Any) -> bool:
+    try:
+        url = urlsplit(str(value))
+        host = url.hostname
+    except ValueError:
+        return False
+    return bool(host) and (url.scheme == "https" or (url.scheme == "http" and is_loopback(host)))
 
 
 def check_names(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -181,7 +187,8 @@ def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 < value < float("inf")
 
 
 def _is_period(value: Any) -> bool:

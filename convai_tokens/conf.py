@@ -70,7 +70,7 @@ class AppSettings:
         A callable is called each time, so that a key rolled in a vault needs no restart.
         """
         value = self.API_KEY
-        key = Secret((value() if callable(value) else value or "").strip())
+        key = Secret(((value() if callable(value) else value) or "").strip())
         if not key:
             raise ImproperlyConfigured("CONVAI_TOKENS['API_KEY'] is blank.")
         return key

@@ -64,7 +64,12 @@ def register_bearer_stack(stack: BearerStack) -> None:
 def bearer_credential(stack: str, identity: str) -> Credential:
     """Return the credential of a bearer stack; ``identity`` is hashed here and kept nowhere."""
     digests = credential_digests(f"{stack}:{identity}")
-    return Credential(stack, tuple(uuid.UUID(hex=each[:32]) for each in digests), digests[0])
+    return Credential(stack, tuple(map(_derived_id, digests)), digests[0])
+
+
+def _derived_id(digest: str) -> uuid.UUID:
+    # Version 5 is the one for ids that come from a hash; MariaDB takes no UUID without a version.
+    return uuid.UUID(hex=digest[:32], version=5)
 
 
 def session_key_digests(session_key: str) -> list[str]:
@@ -120,7 +125,7 @@ def session_credential(session: SessionBase, *, renew: bool = False) -> Credenti
         digest = session_key_digest(session)
         # Derived from the key for a session's first, so that two requests in parallel meet.
         derived = digest and SESSION_DATA_KEY not in session
-        session_id = uuid.UUID(hex=digest[:32]) if derived else uuid.uuid4()
+        session_id = _derived_id(digest) if derived else uuid.uuid4()
         session[SESSION_DATA_KEY] = [str(session_id), session[SESSION_KEY]]
     return Credential(SESSION_STACK, (session_id,), session_key_digest(session))
 

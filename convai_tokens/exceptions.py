@@ -27,10 +27,12 @@ def clean_text(text: str) -> str:
 class ConvaiTokensError(Exception):
     """Root of this app's exceptions.
 
-    ``code`` is stable, snake_case; ``retry_after`` is in seconds, or None when waiting won't help.
+    ``code`` is stable, snake_case; ``retry_after`` is in seconds, None where Convai named no time.
+    ``waiting_helps`` is false where the same call will fail again, however late.
     """
 
     code = "convai_error"
+    waiting_helps = True
 
     def __init__(
         self, text: str, *, code: str | None = None, retry_after: float | None = None
@@ -79,39 +81,46 @@ class TokenRejected(ConvaiTokensError):
     """Convai rejected one token with an answer that doesn't say why; a few tries, then gone."""
 
     code = "token_rejected"
+    waiting_helps = False
 
 
 class TokenGone(ConvaiTokensError):
     """Convai knows no such token."""
 
     code = "token_gone"
+    waiting_helps = False
 
 
 class SessionEnded(ConvaiTokensError):
     """The learner session has ended: it gets no token any more."""
 
     code = "session_ended"
+    waiting_helps = False
 
 
 class TokenSuperseded(ConvaiTokensError):
     """The token was revoked while it was being generated: newer ones reached the session's cap."""
 
     code = "token_superseded"
+    waiting_helps = False
 
 
 class NoLiveToken(ConvaiTokensError):
     """The learner session has no token that could be extended."""
 
     code = "no_live_token"
+    waiting_helps = False
 
 
 class EndUserBlank(ConvaiTokensError):
     """``END_USER`` gave a blank id or name; Convai's clients take neither."""
 
     code = "end_user_blank"
+    waiting_helps = False
 
 
 class SealBroken(ConvaiTokensError):
     """A sealed value doesn't open: no key fits, or it was moved here from another row."""
 
     code = "seal_broken"
+    waiting_helps = False

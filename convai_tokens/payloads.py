@@ -80,8 +80,10 @@ def failed_block(user: AbstractBaseUser, error: ConvaiTokensError) -> LoginBlock
     )
 
 
-def retry_after(error: ConvaiTokensError) -> int:
-    """Return whole seconds after which it is worth to try again."""
+def retry_after(error: ConvaiTokensError) -> int | None:
+    """Return whole seconds after which it is worth to try again, None where it never is."""
+    if not error.waiting_helps:
+        return None
     return DEFAULT_RETRY_AFTER if error.retry_after is None else math.ceil(error.retry_after)
 
 
@@ -142,7 +144,8 @@ def named_end_user(user: AbstractBaseUser) -> tuple[str, str]:
 
     Convai's long-term memory hangs on the id: two learners with one id get their memories merged.
     """
-    identity, name = (str(part or "").strip() for part in app_settings.imported("END_USER")(user))
+    parts = app_settings.imported("END_USER")(user)
+    identity, name = ("" if part is None else str(part).strip() for part in parts)
     if not identity or not name:
         raise EndUserBlank("END_USER gave a blank id or name for this learner.")
     return identity, name

@@ -1,0 +1,109 @@
+"""The sandbox's answers: successes, errors, nonsense and token values, as bytes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import secrets
+import time
+import uuid
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+
+from .switches import Switches
+
+JSON_TYPE = "application/json"
+HUGE = 70 * 1024  # clients are to stop reading at 64 kB
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer; ``outcome`` is what the ledger counts it as, "" for its status.
+
+    ``claimed_length`` is a Content-Length that isn't true.
+    """
+
+    status: int
+    body: bytes = b""
+    content_type: str = JSON_TYPE
+    headers: tuple[tuple[str, str], ...] = ()
+    outcome: str = ""
+    claimed_length: int | None = None
+
+
+def new_token(switches: Switches) -> str:
+    """Return a fresh token value in the style and with the prefix that are switched on."""
+    prefix, style = switches.token_prefix, switches.token_style
+    if style == "uuid":
+        return prefix + str(uuid.uuid4())
+    if style == "long":
+        return (
+            prefix
+            + secrets.token_urlsafe(switches.token_length)[: switches.token_length - len(prefix)]
+        )
+    header = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').decode().rstrip("=")
+    return f"{prefix}{header}.{secrets.token_urlsafe(48)}.{secrets.token_urlsafe(32)}"
+
+
+def json_answer(
+    status: int, data: Any, headers: tuple[tuple[str, str], ...] = (), outcome: str = ""
+) -> Answer:
+    return Answer(status, json.dumps(data).encode(), headers=headers, outcome=outcome)
+
+
+def success(kind: str) -> Answer:
+    if kind == "no_content":
+        return Answer(204)
+    if kind == "none":
+        return Answer(200)
+    if kind == "text":
+        return Answer(200, b"OK", "text/plain; charset=utf-8")
+    return json_answer(200, {"STATUS": "SUCCESS"} if kind == "STATUS" else {"status": "success"})
+
+
+def envelope_of(kind: str, text: str) -> dict[str, Any]:
+    """Return an error body of one of the shapes that Convai's public pages show."""
+    if kind == "ERROR_reference":
+        return {"ERROR": text, "Reference ID": str(uuid.uuid4())}
+    if kind == "status":
+        return {"status": "error", "message": text, "transactionID": str(uuid.uuid4())}
+    if kind == "detail_list":
+        return {"detail": [{"loc": ["body"], "msg": text, "type": "value_error"}]}
+    return {kind: text}
+
+
+def retry_after(style: str, wait: float) -> str:
+    whole = max(math.ceil(wait), 1)
+    if style == "date":
+        return formatdate(time.time() + whole, usegmt=True)
+    return str(whole) if style == "seconds" else style
+
+
+def nonsense(fault: str) -> Answer | None:
+    """Return the nonsense called ``fault``, or None when that is no name of nonsense."""
+    ends = "2099-01-15T14:30:00Z"
+    bodies: dict[str, Any] = {
+        "empty_object": {},
+        "array": [],
+        "empty_token": {"apiAuthToken": "", "expirationTime": ends},
+        "token_number": {"apiAuthToken": 1234567890, "expirationTime": ends},
+        "token_null": {"apiAuthToken": None, "expirationTime": ends},
+        "ok_false": {"ok": False, "error": "Something went wrong."},
+    }
+    if fault in bodies:
+        return Answer(200, json.dumps(bodies[fault]).encode(), outcome=fault)
+    if fault == "huge":
+        data = {"apiAuthToken": "x" * 300, "expirationTime": ends, "padding": "x" * HUGE}
+        return Answer(200, json.dumps(data).encode(), outcome=fault)
+    if fault == "not_json":
+        return Answer(200, b"<html><body>OK</body></html>", "text/html", outcome=fault)
+    if fault == "truncated":
+        return Answer(200, b'{"apiAuthToken": "', outcome=fault, claimed_length=400)
+    if fault == "bad_gzip":
+        gzip = (("Content-Encoding", "gzip"),)
+        return Answer(200, b'{"not": "gzip"}', headers=gzip, outcome=fault)
+    if fault == "not_http":
+        return Answer(0, b"\x16\x03\x01 this is no HTTP answer\r\n\r\n", outcome=fault)
+    return None

@@ -1,0 +1,171 @@
+"""The sandbox's command line, for ``python -m convai_tokens.sandbox`` and for ``manage.py``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from . import kinds
+from .control import shown_ledger
+from .ledger import Ledger
+from .server import SandboxServer
+from .switches import SwitchError, Switches
+
+READY = "sandbox ready "
+CERTIFICATE = "sandbox certificate "
+
+
+class UsageError(Exception):
+    """What was asked for on the command line can't be done; the text says why."""
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return int(text)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sandbox's options to ``parser``: one for every switch, and how to serve."""
+    parser.add_argument("--port", type=_port, default=0, help="0, the default, takes a free one")
+    parser.add_argument(
+        "--https", action="store_true", help="with a throw-away certificate, whose path is printed"
+    )
+    parser.add_argument("--log", action="store_true", help="a line on stderr for every call")
+    parser.add_argument(
+        "--until-eof", action="store_true", help="stop when stdin ends, so with the parent process"
+    )
+    parser.add_argument(
+        "--ledger",
+        metavar="FILE",
+        type=Path,
+        help="start with the ledger in this file if it exists, and write it there at the end",
+    )
+    parser.add_argument(
+        "--switches",
+        metavar="JSON",
+        default="{}",
+        help='switches as one object, such as {"ttl": 60}; single options win over it',
+    )
+    group = parser.add_argument_group("switches")
+    for declared in fields(Switches):
+        option = "--" + declared.name.replace("_", "-")
+        about = declared.metadata["about"].replace("%", "%%")
+        if declared.metadata["check"] is kinds.flag:
+            action: Any = argparse.BooleanOptionalAction
+            group.add_argument(option, action=action, default=None, help=about)
+        else:
+            group.add_argument(option, metavar="VALUE", default=None, help=about)
+
+
+def _from_text(name: str, text: Any) -> Any:
+    """Return what the text of an option stands for: JSON where it is JSON, else itself."""
+    if not isinstance(text, str) or isinstance(getattr(Switches(), name), str):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def switches_of(options: Mapping[str, Any]) -> Switches:
+    """Return the switches that the parsed ``options`` ask for; raise ``UsageError``."""
+    try:
+        values = json.loads(options["switches"])
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise UsageError("--switches must be a JSON object")
+    for declared in fields(Switches):
+        text = options.get(declared.name)
+        if text is not None:
+            values[declared.name] = _from_text(declared.name, text)
+    try:
+        return Switches.of(values)
+    except SwitchError as error:
+        raise UsageError(str(error)) from None
+
+
+def run(options: Mapping[str, Any], write: Callable[[str], object]) -> None:
+    """Serve until SIGTERM, SIGINT, or with ``until_eof`` the end of stdin.
+
+    ``write`` gets the line "sandbox ready URL", and before it, with ``https``, the line
+    "sandbox certificate PATH". Raises ``UsageError``.
+    """
+    kept: Path | None = options["ledger"]
+    switches = switches_of(options)
+    stop = threading.Event()
+    with ExitStack() as stack:
+        tls = None
+        if options["https"]:
+            # Only here: without HTTPS the sandbox needs nothing but the standard library.
+            from .certificate import write_certificate
+
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="convai-sandbox-"))
+            certificate, tls = write_certificate(Path(folder))
+            write(f"{CERTIFICATE}{certificate}")
+        try:
+            server = stack.enter_context(
+                SandboxServer(
+                    options["port"], switches, tls=tls, log=_log if options["log"] else None
+                )
+            )
+        except OSError as error:
+            raise UsageError(f"port {options['port']} can't be had: {error.strerror}") from None
+        if kept:
+            server.state.ledger = _ledger_in(kept)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                previous = signal.signal(number, lambda *_: stop.set())
+                stack.callback(signal.signal, number, previous)
+        _allow_many_connections()
+        serving = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        serving.start()
+        stack.callback(server.shutdown)
+        if options["until_eof"]:
+            threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
+        write(f"{READY}{server.url}")
+        stop.wait()
+        if kept:
+            server.shutdown()
+            kept.write_bytes(shown_ledger(server.state, last=True))
+
+
+def _ledger_in(path: Path) -> Ledger:
+    try:
+        return Ledger.restored(path.read_bytes()) if path.exists() else Ledger()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--ledger {path}: {error}") from None
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - asked for on the command line
+
+
+def _wait_for_eof(stop: threading.Event) -> None:
+    # Unbuffered: a thread that holds the buffer's lock would abort the interpreter's exit.
+    stdin = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - it is closed by its owner
+    while stdin.read(1024):
+        pass
+    stop.set()
+
+
+def _allow_many_connections() -> None:
+    """Raise the soft limit of open files, as each connection is one."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(65536, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,265 @@
+"""What the sandbox plays: every switch, declared once.
+
+The command line, the JSON of ``/switches`` and the table in ``docs/sandbox.md`` derive from it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from . import kinds
+from .kinds import Check
+
+T = TypeVar("T")
+
+VERBS = {
+    "generate": "/user/connect",
+    "extend": "/user/extend-token",
+    "revoke": "/user/revoke-token",
+    "connect": "/connect",
+}
+ENVELOPES = (
+    "ERROR", "ERROR_reference", "error", "API_ERROR", "INTERNAL_ERROR", "status",
+    "detail", "detail_list", "text", "ok_false", "none",
+)  # fmt: skip
+SUCCESS_BODIES = ("STATUS", "status", "none", "no_content", "text")
+MALFORMED = (
+    "not_json", "empty_object", "array", "empty_token", "token_number", "token_null", "ok_false",
+    "huge", "truncated", "bad_gzip", "not_http",
+)  # fmt: skip
+REDIRECTS = (301, 302, 303, 307, 308)
+# Whoever plays one of these is on its own: the first that is on, in this order, is played.
+TRANSPORT = ("hang", "hang_after", "reset", "drop", "drip", "drip_headers")
+FAULTS = (*TRANSPORT, *MALFORMED, *map(str, REDIRECTS), *map(str, range(400, 600)))
+DEAD_STATUSES = (200, 400, 401, 403, 404, 410)
+
+
+class SwitchError(ValueError):
+    """Unknown switches or bad values; the text has one line for each."""
+
+
+def switch(default: T, check: Check[T], about: str) -> T:
+    """Declare a field: its default, the check that its values pass, and its help text."""
+    declared: T = field(default_factory=lambda: default, metadata={"check": check, "about": about})
+    return declared
+
+
+@dataclass(frozen=True)
+class Switches:
+    """All switches. Build with ``Switches.of``; values are checked, and never change."""
+
+    # How long, and what goes wrong
+    latency: tuple[float, float] = switch(
+        (0.0, 0.0),
+        kinds.span,
+        "seconds before a call is looked at, or a range to draw from: 0.1-0.5",
+    )
+    faults: Mapping[str, float] = switch(
+        {},
+        kinds.rates(FAULTS),
+        "a mix of faults with the rate of each, e.g. 503=0.2,429=0.1,hang=0.1: a status (400 to "
+        "599, or a redirect's), a name of `malformed`, or hang, hang_after, reset, drop, drip, "
+        "drip_headers",
+    )
+    fault_paths: tuple[str, ...] = switch(
+        ("generate", "extend", "revoke"),
+        kinds.some_of(*VERBS),
+        "where latency and faults play: some of generate, extend, revoke, connect",
+    )
+    hang: bool = switch(
+        False,
+        kinds.flag,
+        "do nothing and never answer; once switched off, close without an answer",
+    )
+    hang_after: bool = switch(False, kinds.flag, "do what is asked, and never answer")
+    reset: bool = switch(False, kinds.flag, "do nothing and reset the connection")
+    drop: bool = switch(False, kinds.flag, "do what is asked, and reset the connection")
+    drip: bool = switch(False, kinds.flag, "headers at once, then one byte of body per interval")
+    drip_headers: bool = switch(False, kinds.flag, "one byte per interval from the first on")
+    drip_interval: float = switch(0.1, kinds.number(0, 60), "seconds between two dripped bytes")
+    redirect: int = switch(
+        0, kinds.one_of(0, *REDIRECTS), "redirect with this status: 301, 302, 303, 307, 308; 0: no"
+    )
+    redirect_to: str = switch("", kinds.url, "where to; empty: to /elsewhere, which is a 404")
+    malformed: str = switch(
+        "",
+        kinds.one_of("", *MALFORMED),
+        f"answer 2xx with nonsense: {', '.join(MALFORMED)}. Nothing is generated then, but extend "
+        "and revoke are done, except for ok_false",
+    )
+    keep_alive: float = switch(
+        75.0,
+        kinds.number(0, 3600),
+        "seconds after which an idle connection is closed; 0: after each answer",
+    )
+    seed: int = switch(
+        0, kinds.integer(0, 2**31), "seed of the draws for faults and latency; 0: a random one"
+    )
+    # How errors look
+    error_envelope: str = switch(
+        "ERROR", kinds.one_of(*ENVELOPES), f"body of an error: {', '.join(ENVELOPES)}"
+    )
+    error_text: str = switch(
+        "", kinds.text, "text of errors that are played as faults; empty: one that fits"
+    )
+    echo_secrets: bool = switch(
+        False, kinds.flag, "error texts repeat the API key and the token of the call"
+    )
+    # Tokens
+    ttl: float = switch(3600.0, kinds.number(0, 10**7), "seconds that a token lives")
+    expiration_format: str = switch(
+        "z",
+        kinds.one_of("z", "naive", "epoch", "none", "null", "nonsense"),
+        "expirationTime: z (2026-01-15T14:30:00Z), naive (UTC without suffix, with microseconds), "
+        "epoch (seconds), none (left out), null, nonsense",
+    )
+    clock_offset: float = switch(
+        0.0,
+        kinds.number(-(10**8), 10**8),
+        "seconds by which Convai's clock is ahead; moving it makes tokens expire",
+    )
+    token_style: str = switch(
+        "jwt", kinds.one_of("jwt", "uuid", "long"), "how tokens look: jwt, uuid, long"
+    )
+    token_length: int = switch(
+        4096, kinds.integer(64, 16384), "characters of a token in style long, its prefix included"
+    )
+    token_prefix: str = switch(
+        "", kinds.word, "text that every token starts with, to look for where it must not be"
+    )
+    only_newest: bool = switch(
+        False, kinds.flag, "generating ends every earlier token that is still alive"
+    )
+    single_use: bool = switch(False, kinds.flag, "a token connects once")
+    # Extend and revoke
+    extend_by: float = switch(
+        0.0, kinds.number(0, 10**7), "seconds from now that extend gives; 0: as ttl"
+    )
+    extend_body: str = switch(
+        "expiration",
+        kinds.one_of("expiration", "token", *SUCCESS_BODIES),
+        "answer to extend: expiration (expirationTime), token (and apiAuthToken), or one of the "
+        "bodies of success_body",
+    )
+    success_body: str = switch(
+        "STATUS",
+        kinds.one_of(*SUCCESS_BODIES),
+        'answer to revoke: STATUS ({"STATUS": "SUCCESS"}), status ({"status": "success"}), none '
+        "(empty), no_content (204), text",
+    )
+    revoke_unknown: int = switch(
+        404, kinds.one_of(*DEAD_STATUSES), "revoking an unknown token: 200, 400, 401, 403, 404, 410"
+    )
+    revoke_revoked: int = switch(
+        200, kinds.one_of(*DEAD_STATUSES), "revoking a token once more: the same choice"
+    )
+    revoke_expired: int = switch(
+        200, kinds.one_of(*DEAD_STATUSES), "revoking an expired token: the same choice"
+    )
+    extend_dead: int = switch(
+        404, kinds.one_of(*DEAD_STATUSES), "extending a token that is not alive: the same choice"
+    )
+    name_token: bool = switch(
+        True, kinds.flag, "those errors say in their text that it is about the token"
+    )
+    # API keys and limits
+    accepted_keys: tuple[str, ...] = switch(
+        (), kinds.words, "the API keys that are good, with commas between; empty: any key"
+    )
+    key_on_extend: bool = switch(True, kinds.flag, "extend needs the API key")
+    key_on_revoke: bool = switch(True, kinds.flag, "revoke needs the API key")
+    bad_key_status: int = switch(
+        401, kinds.one_of(400, 401, 403), "status for a bad or missing API key: 400, 401, 403"
+    )
+    bad_key_text: str = switch(
+        "Api key is invalid.",
+        kinds.text,
+        "text for a bad key; also documented: The request contains an invalid API key.",
+    )
+    rate_limit: int = switch(
+        0, kinds.integer(0, 10**6), "tokens that one API key may generate per minute; 0: no limit"
+    )
+    rate_window: float = switch(60.0, kinds.number(0.1, 3600), "that minute's seconds")
+    rate_status: int = switch(
+        429, kinds.one_of(403, 429, 503), "status when over the limit: 403, 429, 503"
+    )
+    rate_text: str = switch(
+        "You've reached your request limit per minute",
+        kinds.text,
+        "text when over the limit; also documented: API rate limit exceeded. Please try again "
+        "later. / API usage limit exceeded for current plan.",
+    )
+    retry_after: str = switch(
+        "",
+        kinds.text,
+        "Retry-After of 429 and 503: empty: none; seconds: the limit's seconds left; date: the "
+        "same as an HTTP date; anything else is sent as it is, e.g. 2",
+    )
+
+    def __post_init__(self) -> None:
+        """Bring each value into its one form; raise ``SwitchError`` naming all that are bad."""
+        wrong = []
+        for declared in fields(self):
+            try:
+                value = declared.metadata["check"](getattr(self, declared.name))
+            except ValueError as error:
+                wrong.append(f"{declared.name} must be {error}")
+            else:
+                object.__setattr__(self, declared.name, value)
+        if len(self.token_prefix) > self.token_length // 2:
+            wrong.append("token_prefix must be at most half as long as token_length")
+        if wrong:
+            raise SwitchError("; ".join(wrong))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Switches:
+        """Return the defaults with ``values`` in place of some; raise ``SwitchError``."""
+        return cls().changed(values)
+
+    def changed(self, values: Mapping[str, Any]) -> Switches:
+        """Return a copy with ``values`` in place of some; raise ``SwitchError``."""
+        known = {declared.name for declared in fields(self)}
+        if unknown := sorted(set(values) - known):
+            raise SwitchError(f"there is no switch {', '.join(map(repr, unknown))}")
+        return replace(self, **values)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all switches by name, in a form that ``of`` takes back."""
+        return asdict(self)
+
+    def can(self, fault: str) -> bool:
+        """Say whether ``fault``, one of ``TRANSPORT``, is played at all."""
+        return bool(getattr(self, fault)) or self.faults.get(fault, 0.0) > 0
+
+    def draw(self, verb: str, source: random.Random) -> tuple[float, str]:
+        """Return this call's latency in seconds, and its fault: a name of ``FAULTS``, or ""."""
+        if verb not in self.fault_paths:
+            return 0.0, ""
+        least, most = self.latency
+        latency = source.uniform(least, most) if most > least else least
+        for name in TRANSPORT:
+            if getattr(self, name):
+                return latency, name
+        if self.redirect or self.malformed:
+            return latency, str(self.redirect or self.malformed)
+        if self.faults:
+            left = source.random()
+            for name, rate in self.faults.items():
+                left -= rate
+                if left < 0:
+                    return latency, name
+        return latency, ""
+
+
+def table() -> str:
+    """Return the table of all switches in ``docs/sandbox.md``."""
+    lines = ["| switch | default | what it does |", "|---|---|---|"]
+    for name, default in Switches().as_json().items():
+        shown = default[0] if name == "latency" else default
+        about = Switches.__dataclass_fields__[name].metadata["about"]
+        lines.append(f"| `{name}` | `{json.dumps(shown)}` | {about} |")
+    return "\n".join(lines) + "\n"

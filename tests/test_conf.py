@@ -1,0 +1,151 @@
+"""The settings dict, and the string type that secrets are kept in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from convai_tokens.conf import DEFAULTS, Secret, app_settings
+from convai_tokens.payloads import flat, nested
+
+ConvaiSettings = Callable[..., None]
+
+
+@pytest.mark.parametrize("name", sorted(DEFAULTS))
+def test_a_setting_that_the_project_leaves_out_has_its_default(name: str, settings: Any) -> None:
+    settings.CONVAI_TOKENS = {}
+
+    assert getattr(app_settings, name) == DEFAULTS[name]
+
+
+def test_a_project_without_the_dict_has_all_defaults(settings: Any) -> None:
+    del settings.CONVAI_TOKENS
+
+    assert app_settings.configured() == {}
+    assert app_settings.BASE_URL == "https://api.convai.com"
+
+
+@pytest.mark.parametrize("name", sorted(DEFAULTS))
+def test_the_projects_value_wins_from_the_moment_it_is_set(
+    name: str, convai_settings: ConvaiSettings
+) -> None:
+    value = object()
+
+    convai_settings(**{name: value})
+
+    assert getattr(app_settings, name) is value
+
+
+def test_a_name_that_is_no_setting_is_an_attribute_error(convai_settings: ConvaiSettings) -> None:
+    convai_settings(TYPO=1)
+
+    with pytest.raises(AttributeError, match="TYPO"):
+        _ = app_settings.TYPO
+
+
+def test_a_callable_is_found_by_its_dotted_path(convai_settings: ConvaiSettings) -> None:
+    convai_settings(PAYLOAD="convai_tokens.payloads.flat")
+
+    assert app_settings.imported("PAYLOAD") is flat
+
+
+def test_a_callable_may_be_given_as_the_object_itself(convai_settings: ConvaiSettings) -> None:
+    convai_settings(PAYLOAD=nested)
+
+    assert app_settings.imported("PAYLOAD") is nested
+
+
+def test_a_dotted_path_that_names_nothing_is_an_import_error(
+    convai_settings: ConvaiSettings,
+) -> None:
+    convai_settings(PAYLOAD="convai_tokens.payloads.no_such_thing")
+
+    with pytest.raises(ImportError, match="no_such_thing"):
+        app_settings.imported("PAYLOAD")
+
+
+def test_the_api_key_is_a_secret_without_the_blanks_around_it(
+    convai_settings: ConvaiSettings,
+) -> None:
+    convai_settings(API_KEY="  the-key \n")
+
+    key = app_settings.api_key()
+
+    assert key == "the-key"
+    assert isinstance(key, Secret)
+
+
+def test_a_callable_api_key_is_called_each_time(convai_settings: ConvaiSettings) -> None:
+    keys = iter(["first-key\n", "second-key"])
+    convai_settings(API_KEY=lambda: next(keys))
+
+    assert [app_settings.api_key(), app_settings.api_key()] == ["first-key", "second-key"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param("", id="empty"),
+        pytest.param(" \t\n", id="blanks"),
+        pytest.param(None, id="none"),
+        pytest.param(lambda: "", id="callable giving an empty text"),
+        pytest.param(lambda: "  ", id="callable giving blanks"),
+        pytest.param(lambda: None, id="callable giving none"),
+    ],
+)
+def test_a_blank_api_key_is_a_configuration_error(
+    key: Any, convai_settings: ConvaiSettings
+) -> None:
+    convai_settings(API_KEY=key)
+
+    with pytest.raises(ImproperlyConfigured, match="API_KEY"):
+        app_settings.api_key()
+
+
+def test_the_api_key_may_not_be_missing(settings: Any) -> None:
+    settings.CONVAI_TOKENS = {}
+
+    with pytest.raises(ImproperlyConfigured, match="API_KEY"):
+        app_settings.api_key()
+
+
+def test_encryption_keys_come_from_the_secret_key_and_its_fallbacks(settings: Any) -> None:
+    settings.SECRET_KEY = "the-present-one"
+    settings.SECRET_KEY_FALLBACKS = ["the-one-before", "the-oldest"]
+
+    assert app_settings.encryption_keys() == ["the-present-one", "the-one-before", "the-oldest"]
+
+
+def test_own_encryption_keys_take_the_place_of_the_secret_key(
+    settings: Any, convai_settings: ConvaiSettings
+) -> None:
+    settings.SECRET_KEY_FALLBACKS = ["the-one-before"]
+    convai_settings(ENCRYPTION_KEYS=["new", "old"])
+
+    assert app_settings.encryption_keys() == ["new", "old"]
+
+
+def test_encryption_keys_show_in_no_repr(convai_settings: ConvaiSettings) -> None:
+    convai_settings(ENCRYPTION_KEYS=["a-key-of-its-own"])
+
+    assert repr(app_settings.encryption_keys()) == "['***']"
+
+
+def test_a_secret_shows_in_no_repr_of_what_holds_it() -> None:
+    holder = {"key": [Secret("a-secret")], "pair": (Secret("a-secret"),)}
+
+    assert "a-secret" not in repr(holder)
+    assert "a-secret" not in f"{holder} {Secret('a-secret')!r}"
+
+
+def test_a_secret_is_a_text_in_all_else() -> None:
+    secret = Secret("a-secret")
+
+    assert secret == "a-secret"
+    assert hash(secret) == hash("a-secret")
+    assert json.dumps({"key": secret}) == '{"key": "a-secret"}'
+    assert not hasattr(secret, "__dict__")
