@@ -61,11 +61,11 @@ def _work(waiting: queue.Queue[int]) -> None:
         token_id = waiting.get()
         try:
             attempt([token_id])
+            if waiting.empty():  # no connection is kept while the thread waits for work
+                connections.close_all()
         except Exception:
             logger.exception("Revoking token %s failed here; the sweep will try again.", token_id)
         finally:
-            if waiting.empty():  # no connection is kept while the thread waits for work
-                connections.close_all()
             waiting.task_done()
 
 

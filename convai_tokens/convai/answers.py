@@ -58,10 +58,15 @@ def generated_token(
     if failure is not None:
         return failure
     value = data.get("apiAuthToken") if isinstance(data, dict) else None
-    if not isinstance(value, str) or not 0 < len(value.strip()) <= MAX_TOKEN_LENGTH:
+    if not isinstance(value, str) or not _is_token(value):
         # A token may exist that nobody can name: hence maybe_done.
         return ConvaiUnavailable("Convai answered without a token.", maybe_done=True)
     return GeneratedToken(Secret(value), _expiration(data))
+
+
+def _is_token(value: str) -> bool:
+    """Tell whether this can be a token: what goes into a header, and is not blank."""
+    return value.isascii() and 0 < len(value.strip()) <= MAX_TOKEN_LENGTH
 
 
 def extended_until(
@@ -173,9 +178,9 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(given)
-        except ValueError:
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            seconds = (moment - timezone.now()).total_seconds()
+        except (ValueError, OverflowError):
             return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = (moment - timezone.now()).total_seconds()
     # Written so that a NaN becomes 0 too.
     return min(seconds, MAX_RETRY_AFTER) if seconds > 0 else 0.0

@@ -12,6 +12,8 @@ import json
 import logging
 import os
 import queue
+import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +40,7 @@ PATHS: dict[Verb, str] = {
     "revoke": "/user/revoke-token",
 }
 MAX_BODY = 64 * 1024
+MAX_THREADS = 64  # calls in flight, those included that nobody waits for any more
 POOL_SIZE = 32  # as wide as the threads that may wait on Convai; a narrower one churns connections
 
 
@@ -63,6 +66,7 @@ class ConvaiClient:
         self._whole = connect_timeout + read_timeout
         self.breaker = Breaker()
         self._bulkhead = Bulkhead(max_concurrent)
+        self._threads = threading.BoundedSemaphore(MAX_THREADS)
         self._http = requests.Session()
         # What any deployment tool may set in the environment must not steer the API key: no proxy,
         # no .netrc, no REQUESTS_CA_BUNDLE.
@@ -90,23 +94,23 @@ class ConvaiClient:
         """
         return self._call("generate", {}, self._deadline(budget), generated_token)
 
-    def extend(self, value: str, budget: float | None = None) -> datetime:
+    def extend(self, value: Secret, budget: float | None = None) -> datetime:
         """Extend the token; return its new end as aware UTC.
 
         To be called within ``admission()``. Raises ``ConvaiUnavailable``, ``ConvaiRefused``,
         ``TokenRejected`` or ``TokenGone``.
         """
-        body = {"apiAuthToken": Secret(value)}
+        body = {"apiAuthToken": value}
         return self._call_twice("extend", body, self._deadline(budget), extended_until)
 
-    def revoke(self, value: str, budget: float | None = None) -> None:
+    def revoke(self, value: Secret, budget: float | None = None) -> None:
         """Revoke the token; return when Convai has confirmed it.
 
         Needs no admission: few threads revoke. Raises ``ConvaiPaused``, ``ConvaiUnavailable``,
         ``ConvaiRefused``, ``TokenRejected`` or ``TokenGone``.
         """
         self.breaker.check()
-        body = {"apiAuthToken": Secret(value)}
+        body = {"apiAuthToken": value}
         self._call_twice("revoke", body, self._deadline(budget), confirmed_revoked)
 
     def _deadline(self, budget: float | None) -> float:
@@ -132,25 +136,39 @@ class ConvaiClient:
         The call runs in a thread of its own, because no timeout of ``requests`` bounds a look-up
         of the name or an answer that drips; a thread left behind ends by its own timeouts.
         """
-        outcome: queue.SimpleQueue[T | ConvaiTokensError] = queue.SimpleQueue()
-        threading.Thread(
-            target=lambda: outcome.put(self._exchange(verb, body, deadline, read)),
-            name=f"convai-{verb}",
-            daemon=True,
-        ).start()
         started = time.monotonic()
-        result: T | ConvaiTokensError
-        try:
-            result = outcome.get(timeout=max(deadline - started, 0.0))
-        except queue.Empty:
-            result = ConvaiUnavailable(
-                f"Convai did not answer to {verb} in time.", code="convai_timeout", maybe_done=True
-            )
+        result = self._in_thread(verb, body, deadline, read)
         logger.debug("convai %s took %.0f ms", verb, (time.monotonic() - started) * 1000)
         self.breaker.heard(result)
         if isinstance(result, ConvaiTokensError):
             raise result
         return result
+
+    def _in_thread(
+        self, verb: Verb, body: Mapping[str, str], deadline: float, read: Reader[T]
+    ) -> T | ConvaiTokensError:
+        """Return the outcome of ``_exchange``, or that of its being late."""
+        if not self._threads.acquire(blocking=False):
+            return ConvaiUnavailable("Too many calls to Convai hang already.", code="convai_busy")
+        outcome: queue.SimpleQueue[T | ConvaiTokensError] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                outcome.put(self._exchange(verb, body, deadline, read))
+            finally:
+                self._threads.release()
+
+        try:
+            threading.Thread(target=run, name=f"convai-{verb}", daemon=True).start()
+        except RuntimeError:  # the system gives this process no further thread
+            self._threads.release()
+            return ConvaiUnavailable("No thread is left for a call to Convai.", code="convai_busy")
+        try:
+            return outcome.get(timeout=max(deadline - time.monotonic(), 0.0))
+        except queue.Empty:
+            return ConvaiUnavailable(
+                f"Convai did not answer to {verb} in time.", code="convai_timeout", maybe_done=True
+            )
 
     def _exchange(
         self, verb: Verb, body: Mapping[str, str], deadline: float, read: Reader[T]
@@ -161,7 +179,7 @@ class ConvaiClient:
             api_key = app_settings.api_key()
         except Exception as error:  # noqa: BLE001 - it may be the project's own callable
             return ConvaiRefused(
-                f"The API key can't be read: {type(error).__name__}.", code="convai_no_key"
+                f"The API key can't be read: {_name(error)}.", code="convai_no_key"
             )
         remaining = deadline - time.monotonic()
         if remaining <= 0:
@@ -207,7 +225,7 @@ class ConvaiClient:
 
 def _no_answer(verb: Verb, error: Exception) -> ConvaiUnavailable:
     """Return the outcome of a call that got no whole answer."""
-    name = type(error).__name__
+    name = _name(error)
     if isinstance(error, requests.ConnectTimeout):
         return ConvaiUnavailable("Convai could not be reached in time.", code="convai_timeout")
     if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
@@ -217,7 +235,8 @@ def _no_answer(verb: Verb, error: Exception) -> ConvaiUnavailable:
     causes = _causes(error)
     if any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes):
         return ConvaiUnavailable("Convai could not be reached.")
-    if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.InvalidHeader)):
+    unsent = (ssl.SSLCertVerificationError, requests.exceptions.InvalidHeader)
+    if any(isinstance(cause, unsent) for cause in causes):
         return ConvaiUnavailable(f"No call was made to Convai: {name}.")
     dropped = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
     if any(isinstance(cause, dropped) for cause in causes):
@@ -227,6 +246,11 @@ def _no_answer(verb: Verb, error: Exception) -> ConvaiUnavailable:
             maybe_done=True,
         )
     return ConvaiUnavailable(f"The call to Convai failed: {name}.", maybe_done=True)
+
+
+def _name(error: Exception) -> str:
+    """Return the name of an exception's class in words, since ``clean_text`` hides long ones."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__)
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -241,6 +265,15 @@ def _causes(error: BaseException) -> list[BaseException]:
             todo += [item for item in nested if isinstance(item, BaseException)]
     return found
 
+
+def _is_harmless(record: logging.LogRecord) -> bool:
+    """Tell whether urllib3 may log this: malformed headers may echo a key or a token."""
+    return "parse headers" not in str(record.msg) or not any(
+        path in str(record.args) for path in PATHS.values()
+    )
+
+
+logging.getLogger("urllib3.connection").addFilter(_is_harmless)
 
 _lock = threading.Lock()
 _current: tuple[tuple[Any, ...], ConvaiClient] | None = None

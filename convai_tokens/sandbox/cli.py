@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -103,8 +103,8 @@ def run(options: Mapping[str, Any], write: Callable[[str], object]) -> None:
     """
     kept: Path | None = options["ledger"]
     switches = switches_of(options)
-    stop = threading.Event()
     with ExitStack() as stack:
+        wait, stop = _end_of_service(stack)
         tls = None
         if options["https"]:
             # Only here: without HTTPS the sandbox needs nothing but the standard library.
@@ -123,10 +123,6 @@ def run(options: Mapping[str, Any], write: Callable[[str], object]) -> None:
             raise UsageError(f"port {options['port']} can't be had: {error.strerror}") from None
         if kept:
             server.state.ledger = _ledger_in(kept)
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                previous = signal.signal(number, lambda *_: stop.set())
-                stack.callback(signal.signal, number, previous)
         _allow_many_connections()
         serving = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         serving.start()
@@ -134,10 +130,28 @@ def run(options: Mapping[str, Any], write: Callable[[str], object]) -> None:
         if options["until_eof"]:
             threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
         write(f"{READY}{server.url}")
-        stop.wait()
+        wait()
         if kept:
             server.shutdown()
             kept.write_bytes(shown_ledger(server.state, last=True))
+
+
+def _end_of_service(stack: ExitStack) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Return what waits for the end, a signal's or any thread's, and what brings it about.
+
+    Through a pipe, because an Event doesn't do: a signal that another thread happens to get does
+    not wake a main thread that waits for one, and a handler that sets it may find it locked.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    for end in (reader, writer):
+        stack.callback(os.close, end)
+    if threading.current_thread() is threading.main_thread():
+        stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(writer))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            previous = signal.signal(number, lambda *_: None)
+            stack.callback(signal.signal, number, previous)
+    return lambda: os.read(reader, 1), lambda: os.write(writer, b".")
 
 
 def _ledger_in(path: Path) -> Ledger:
@@ -148,15 +162,16 @@ def _ledger_in(path: Path) -> Ledger:
 
 
 def _log(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - asked for on the command line
+    # Unbuffered, as in _wait_for_eof: connections' threads may be in here at the exit.
+    os.write(2, f"{line}\n".encode())
 
 
-def _wait_for_eof(stop: threading.Event) -> None:
-    # Unbuffered: a thread that holds the buffer's lock would abort the interpreter's exit.
-    stdin = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - it is closed by its owner
-    while stdin.read(1024):
+def _wait_for_eof(stop: Callable[[], object]) -> None:
+    # Unbuffered: a thread that holds a buffer's lock would abort the interpreter's exit.
+    while os.read(0, 1024):
         pass
-    stop.set()
+    with suppress(OSError):  # it is over already, and the pipe closed
+        stop()
 
 
 def _allow_many_connections() -> None:

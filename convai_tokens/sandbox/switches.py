@@ -32,7 +32,7 @@ MALFORMED = (
     "huge", "truncated", "bad_gzip", "not_http",
 )  # fmt: skip
 REDIRECTS = (301, 302, 303, 307, 308)
-# Whoever plays one of these is on its own: the first that is on, in this order, is played.
+# Played by the server, on the socket. One call plays one fault: of those switched on, the first.
 TRANSPORT = ("hang", "hang_after", "reset", "drop", "drip", "drip_headers")
 FAULTS = (*TRANSPORT, *MALFORMED, *map(str, REDIRECTS), *map(str, range(400, 600)))
 DEAD_STATUSES = (200, 400, 401, 403, 404, 410)
@@ -196,8 +196,8 @@ class Switches:
     retry_after: str = switch(
         "",
         kinds.text,
-        "Retry-After of 429 and 503: empty: none; seconds: the limit's seconds left; date: the "
-        "same as an HTTP date; anything else is sent as it is, e.g. 2",
+        "Retry-After of 429 and 503: empty: none; seconds: the limit's seconds left (faults: 1); "
+        "date: the same as an HTTP date; anything else is sent as it is, e.g. 2",
     )
 
     def __post_init__(self) -> None:

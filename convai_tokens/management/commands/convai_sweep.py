@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +22,31 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Let SIGTERM and SIGINT ask the sweep to stop; yield what tells whether one has."""
+    asked: list[int] = []  # not an Event: a handler that sets one may find it locked
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    previous = [
+        (number, signal.signal(number, lambda number, _: asked.append(number)))
+        for number in (numbers if is_main else ())
+    ]
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in previous:
+            signal.signal(number, handler)
+
+
+def pause(seconds: int, stopped: Callable[[], bool]) -> bool:
+    """Wait, and return early if the sweep is to stop; return whether it is."""
+    until = time.monotonic() + seconds
+    while not stopped() and time.monotonic() < until:
+        time.sleep(0.1)
+    return stopped()
 
 
 class Command(BaseCommand):
@@ -41,20 +69,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, watch: int | None, workers: int, **options: Any) -> None:
-        stop = threading.Event()
-        previous: dict[int, Any] = {}
-        if watch and threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                previous[int(number)] = signal.signal(number, lambda *_: stop.set())
-        try:
-            while True:
-                self._show(sweep(workers, stop.is_set), quiet=bool(watch))
-                if not watch or stop.wait(watch):
-                    break
+        with stop_signals() as stopped:
+            self._show(sweep(workers, stopped), quiet=bool(watch))
+            while watch and not pause(watch, stopped):
                 close_old_connections()
-        finally:
-            for signum, handler in previous.items():
-                signal.signal(signum, handler)
+                self._show(sweep(workers, stopped), quiet=True)
 
     def _show(self, report: SweepReport, *, quiet: bool) -> None:
         """Print one line on what was done; with ``--watch``, only when there is something."""
