@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, transaction
 from django.db.models import Q
@@ -27,6 +28,7 @@ logger = logging.getLogger("convai_tokens")
 
 STALE = timedelta(minutes=2)  # a generate call that hasn't come back by then has died
 BATCH = 500
+SEEN_KEY = "convai_tokens.sweep_seen"
 CLAIM = 4  # small enough that the last one is called long before the lease ends
 DEAD = (Status.REVOKED, Status.GONE, Status.LAPSED, Status.FAILED, Status.UNKNOWN)
 
@@ -58,8 +60,16 @@ def sweep(workers: int = 8, stopped: Callable[[], bool] = lambda: False) -> Swee
     report.revoked = pay_all(workers, stopped)
     report.wiped = wipe_expired()
     report.purged = 0 if stopped() else purge(stopped)
+    if not stopped():
+        cache.set(SEEN_KEY, timezone.now(), timeout=None)
     report.owed = ConvaiToken.objects.using(database()).owed().count()
     return report
+
+
+def last_seen() -> datetime | None:
+    """Return when a sweep last came to its end (aware UTC), as far as the default cache knows."""
+    seen: datetime | None = cache.get(SEEN_KEY)
+    return seen
 
 
 def give_up_generating() -> int:
