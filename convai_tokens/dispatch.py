@@ -50,7 +50,7 @@ def _start_threads() -> None:
     with _lock:
         while len(_threads) < THREADS:
             worker = threading.Thread(
-                target=_work, args=(_queue,), name=f"convai-revoke-{len(_threads)}", daemon=True
+                target=_work, args=(_queue,), name=f"convai-dispatch-{len(_threads)}", daemon=True
             )
             worker.start()
             _threads.append(worker)

@@ -193,7 +193,7 @@ def serve() -> Iterator[Serve]:
 def join_calls() -> None:
     """Wait for the threads of calls that their callers have given up."""
     for thread in threading.enumerate():
-        if thread.name.startswith("convai-"):
+        if thread.name in ("convai-generate", "convai-extend", "convai-revoke"):
             thread.join(LONG)
             assert not thread.is_alive()
 
