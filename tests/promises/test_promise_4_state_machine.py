@@ -1,0 +1,253 @@
+"""Promises 3, 4, 5 and 7 in every state that a random history reaches.
+
+Hypothesis plays logins, token requests, logouts, sweeps, crashes, outages and the passing of time
+against the sandbox, whose ledger is the judge of what is alive.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import time_machine
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from convai_tokens import lifecycle, revocation
+from convai_tokens.convai.client import forget_client
+from convai_tokens.credentials import bearer_credential
+from convai_tokens.exceptions import ConvaiTokensError
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
+from convai_tokens.sealing import fingerprint
+from convai_tokens.sweep import sweep
+
+Status = ConvaiToken.Status
+FORWARD = {
+    Status.GENERATING: {Status.ACTIVE, Status.REVOKING, Status.FAILED, Status.UNKNOWN},
+    Status.ACTIVE: {Status.EXPIRED, Status.REVOKING, Status.GONE},
+    Status.EXPIRED: {Status.REVOKING, Status.ACTIVE},  # extending revives what only we thought dead
+    Status.REVOKING: {Status.REVOKED, Status.GONE, Status.LAPSED, Status.FAILED, Status.UNKNOWN},
+    Status.UNKNOWN: {Status.REVOKING},
+}
+SETTLED = (Status.REVOKED, Status.GONE, Status.LAPSED)
+OUTAGES: list[dict[str, Any]] = [
+    {"faults": {"503": 1}},
+    {"faults": {"429": 1}},
+    {"drop": True},
+    {"reset": True},
+    {"malformed": "not_json"},
+]
+CAP = 2
+pick = st.integers(min_value=0, max_value=2)
+
+
+class Killed(BaseException):
+    """The process dies here, as by SIGKILL: nothing after it runs."""
+
+
+class History(RuleBasedStateMachine):
+    def __init__(self, sandbox: Any) -> None:
+        super().__init__()
+        self.sandbox = sandbox
+        sandbox.reset()
+        forget_client()
+        LearnerSession.objects.all().delete()
+        self.user = get_user_model().objects.get(username="learner")
+        self.clock = time_machine.travel(timezone.now(), tick=True)
+        self.now = self.clock.start()
+        self.statuses: dict[int, str] = {}
+        self.logins = 0
+
+    def teardown(self) -> None:
+        try:
+            self.everything_owed_is_paid_in_the_end()
+        finally:
+            self.clock.stop()
+
+    def session(self, number: int) -> LearnerSession | None:
+        sessions = list(LearnerSession.objects.order_by("started_at", "pk"))
+        return sessions[number % len(sessions)] if sessions else None
+
+    def quietly(self, step: Callable[[], Any]) -> None:
+        with suppress(ConvaiTokensError, Killed):
+            step()
+
+    @precondition(lambda self: self.logins < 4)
+    @rule()
+    def log_in(self) -> None:
+        self.logins += 1
+        credential = bearer_credential("knox", f"login {self.logins}")
+        session = lifecycle.open_session(credential, self.user)
+        self.quietly(lambda: lifecycle.generate(session))
+
+    @rule(number=pick)
+    def generate(self, number: int) -> None:
+        if session := self.session(number):
+            self.quietly(lambda: lifecycle.generate(session))
+
+    @rule(number=pick)
+    def extend(self, number: int) -> None:
+        if session := self.session(number):
+            self.quietly(lambda: lifecycle.extend(session))
+
+    @rule(number=pick)
+    def end(self, number: int) -> None:
+        if session := self.session(number):
+            lifecycle.end_session(session.pk, EndReason.LOGOUT)
+
+    @rule(number=pick)
+    def revoke(self, number: int) -> None:
+        if session := self.session(number):
+            tokens = ConvaiToken.objects.filter(session=session)
+            lifecycle.revoke_tokens(tokens, detail="by the client")
+
+    @rule(number=pick)
+    def end_while_generating(self, number: int) -> None:
+        session = self.session(number)
+        if session is None:
+            return
+        settle = lifecycle._settle_generated
+
+        def late(*args: Any) -> Any:
+            lifecycle.end_session(session.pk, EndReason.LOGOUT)
+            return settle(*args)
+
+        with patch.object(lifecycle, "_settle_generated", late):
+            self.quietly(lambda: lifecycle.generate(session))
+
+    @rule(number=pick)
+    def die_while_generating(self, number: int) -> None:
+        if session := self.session(number):
+            with patch.object(lifecycle, "_settle_generated", side_effect=Killed):
+                self.quietly(lambda: lifecycle.generate(session))
+
+    @rule()
+    def die_while_revoking(self) -> None:
+        with patch.object(revocation, "_settle", side_effect=Killed):
+            self.quietly(lambda: sweep(workers=1))
+
+    @rule()
+    def sweep_once(self) -> None:
+        sweep(workers=1)
+
+    @rule(day=st.sampled_from(OUTAGES))
+    def convai_goes_down(self, day: dict[str, Any]) -> None:
+        self.sandbox.call("DELETE", "/switches")
+        self.sandbox.set(**day)
+
+    @rule()
+    def convai_comes_back(self) -> None:
+        self.sandbox.call("DELETE", "/switches")
+        forget_client()  # as another process would, or this one after the pause
+
+    @rule(minutes=st.sampled_from([1, 5, 61, 600]))
+    def time_goes_by(self, minutes: int) -> None:
+        self.now.shift(timedelta(minutes=minutes))
+
+    @invariant()
+    def a_status_only_moves_forward(self) -> None:
+        for token_id, status in ConvaiToken.objects.values_list("pk", "status"):
+            before = self.statuses.get(token_id, Status.GENERATING)
+            # A rule may take several steps; what is settled stays settled.
+            if before != status:
+                assert status in reachable(before), f"{before} -> {status}"
+            self.statuses[token_id] = status
+
+    @invariant()
+    def what_is_dead_here_is_dead_there(self) -> None:
+        alive = {fingerprint(value) for value in self.sandbox.live()}
+        dead = ConvaiToken.objects.filter(status__in=[Status.REVOKED, Status.GONE])
+        assert not alive & set(dead.values_list("fingerprint", flat=True))
+
+    @invariant()
+    def what_is_alive_there_is_known_or_unknown_here(self) -> None:
+        alive = {fingerprint(value) for value in self.sandbox.live()}
+        known = set(ConvaiToken.objects.values_list("fingerprint", flat=True))
+        without_value = ConvaiToken.objects.filter(
+            fingerprint="", status__in=[Status.UNKNOWN, Status.GENERATING, Status.REVOKING]
+        )
+        assert len(alive - known) <= without_value.count()
+
+    @invariant()
+    def a_value_is_sealed_while_it_may_live_and_wiped_when_it_is_dead(self) -> None:
+        for token in ConvaiToken.objects.all():
+            if token.status in (*SETTLED, Status.FAILED, Status.UNKNOWN, Status.GENERATING):
+                assert token.sealed == "", token.status
+            if token.status == Status.ACTIVE:
+                assert token.sealed
+
+    @invariant()
+    def an_ended_session_has_no_live_token(self) -> None:
+        live = ConvaiToken.objects.filter(status__in=[Status.ACTIVE, Status.GENERATING])
+        assert not live.filter(session__ended_at__isnull=False).exists()
+
+    @invariant()
+    def the_cap_holds(self) -> None:
+        for session in LearnerSession.objects.all():
+            live = session.tokens.filter(status__in=[Status.ACTIVE, Status.GENERATING])
+            assert live.count() <= CAP
+
+    @invariant()
+    def every_step_left_one_event(self) -> None:
+        for token in ConvaiToken.objects.prefetch_related("events"):
+            kinds = [event.kind for event in token.events.all()]
+            ends = [kind for kind in kinds if kind in ("revoked", "gone", "lapsed", "failed")]
+            assert len(ends) == (token.status in (*SETTLED, Status.FAILED))
+            assert kinds.count("generated") <= 1
+            assert kinds.count("extended") == token.extend_count
+        for session in LearnerSession.objects.all():
+            ended = session.events.filter(kind=TokenEvent.Kind.SESSION_ENDED).count()
+            assert ended == (session.ended_at is not None)
+
+    def everything_owed_is_paid_in_the_end(self) -> None:
+        self.convai_comes_back()
+        for session in LearnerSession.objects.all():
+            lifecycle.end_session(session.pk, EndReason.LOGOUT)
+        for _ in range(4):
+            self.now.shift(timedelta(minutes=61))
+            sweep(workers=1)
+        assert not ConvaiToken.objects.owed().exists()
+        alive = {fingerprint(value) for value in self.sandbox.live()}
+        known = ConvaiToken.objects.exclude(status=Status.LAPSED)
+        # Wiped after the horizon, by which Convai's own clock has ended it too.
+        expired = set(known.filter(status=Status.EXPIRED).values_list("fingerprint", flat=True))
+        assert not (alive & set(known.values_list("fingerprint", flat=True))) - expired
+
+
+def reachable(status: str) -> set[str]:
+    """Return the statuses that can follow, in any number of steps."""
+    found: set[str] = set()
+    todo = [status]
+    while todo:
+        for after in FORWARD.get(Status(todo.pop()), set()) - found:
+            found.add(after)
+            todo.append(after)
+    return found
+
+
+def test_promise_4_holds_in_every_state_that_a_random_history_reaches(
+    convai: Any, convai_settings: Callable[..., None], learner: Any
+) -> None:
+    convai_settings(MAX_LIVE_TOKENS=CAP, READ_TIMEOUT=5)
+    run_state_machine_as_test(
+        lambda: History(convai),
+        settings=settings(
+            max_examples=int(os.environ.get("STATE_MACHINE_EXAMPLES", "30")),
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
