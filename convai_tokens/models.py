@@ -194,9 +194,12 @@ class TokenEvent(models.Model):
         UNKNOWN = "unknown", _("unknown")
 
     id = models.BigAutoField(primary_key=True)
+    # No constraints in the database: for each event InnoDB would lock the session's and the token's
+    # rows, in the order that deadlocks with whoever locks the session first, as all else does.
     session = models.ForeignKey(
         LearnerSession,
         on_delete=models.CASCADE,
+        db_constraint=False,
         related_name="events",
         verbose_name=_("learner session"),
     )
@@ -204,6 +207,7 @@ class TokenEvent(models.Model):
         ConvaiToken,
         on_delete=models.CASCADE,
         null=True,
+        db_constraint=False,
         related_name="events",
         verbose_name=_("Convai token"),
     )

@@ -1,0 +1,171 @@
+"""Races on databases with row locks: many threads, each with a connection of its own."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.test import Client
+
+from convai_tokens import lifecycle, revocation
+from convai_tokens.credentials import bearer_credential
+from convai_tokens.exceptions import ConvaiTokensError
+from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession, TokenEvent
+
+pytestmark = pytest.mark.concurrency
+
+
+@pytest.fixture(autouse=True)
+def _row_locks(transactional_db: None) -> None:
+    if not connection.features.has_select_for_update_skip_locked:
+        pytest.skip("needs a database with row locks: set DATABASE_URL to PostgreSQL or MariaDB")
+
+
+@pytest.fixture
+def at_once() -> Callable[..., list[Any]]:
+    """Run functions in threads that start together; return what they return or raise."""
+
+    def run(*functions: Callable[[], Any]) -> list[Any]:
+        barrier = threading.Barrier(len(functions))
+        outcomes: list[Any] = [None] * len(functions)
+
+        def work(number: int, function: Callable[[], Any]) -> None:
+            barrier.wait()
+            try:
+                outcomes[number] = function()
+            except Exception as error:  # noqa: BLE001 - the test judges it
+                outcomes[number] = error
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=work, args=pair) for pair in enumerate(functions)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return outcomes
+
+    return run
+
+
+def only_expected(outcomes: list[Any]) -> None:
+    """Fail if any thread met an error that isn't one of the app's own, such as a deadlock."""
+    unexpected = [
+        outcome
+        for outcome in outcomes
+        if isinstance(outcome, Exception) and not isinstance(outcome, ConvaiTokensError)
+    ]
+    assert unexpected == []
+
+
+def test_fifty_parallel_token_requests_of_one_session_respect_the_cap(
+    convai: Any, convai_settings: Any, learner: Any, log_in: Any, bearer: Any, at_once: Any
+) -> None:
+    convai_settings(MAX_LIVE_TOKENS=5, MAX_CONCURRENT=50, LOGIN_BUDGET=30, READ_TIMEOUT=30)
+    convai.set(latency=0.02)
+    headers = bearer(log_in("/login/knox/"))
+
+    outcomes = at_once(*[lambda: Client().post("/convai/token/", headers=headers)] * 50)
+
+    only_expected(outcomes)
+    answers = [outcome.status_code for outcome in outcomes]
+    assert set(answers) <= {200, 409}
+    assert answers.count(200) >= 5
+    assert ConvaiToken.objects.filter(status__in=LIVE).count() == 5
+    assert len(convai.live()) == 5
+    assert LearnerSession.objects.count() == 1
+
+
+def test_login_logout_and_token_requests_interleaved_a_thousand_times_leave_nothing_alive(
+    convai: Any, convai_settings: Any, learner: Any, at_once: Any
+) -> None:
+    convai_settings(MAX_CONCURRENT=50, LOGIN_BUDGET=30, READ_TIMEOUT=30)
+    source = random.Random(20261122)
+    every: list[Any] = []
+
+    def generate(session: LearnerSession) -> Callable[[], Any]:
+        return lambda: lifecycle.generate(session)
+
+    def extend(session: LearnerSession) -> Callable[[], Any]:
+        return lambda: lifecycle.extend(session)
+
+    def end(session: LearnerSession) -> Callable[[], Any]:
+        return lambda: lifecycle.end_session(session.pk, EndReason.LOGOUT)
+
+    for number in range(125):  # 125 sessions, 8 steps each at once: a thousand
+        session = lifecycle.open_session(bearer_credential("knox", str(number)), learner)
+        steps = [
+            generate(session),
+            generate(session),
+            generate(session),
+            extend(session),
+            extend(session),
+            generate(session),
+            end(session),
+            end(session),
+        ]
+        source.shuffle(steps)
+        every += at_once(*steps)
+
+    only_expected(every)
+    # A revocation that met another's claim is due again; nothing is left to wait for else.
+    revocation.attempt(list(ConvaiToken.objects.owed().values_list("pk", flat=True)))
+    assert LearnerSession.objects.open().count() == 0
+    assert TokenEvent.objects.filter(kind="session_ended").count() == 125
+    assert not ConvaiToken.objects.filter(status__in=LIVE).exists()
+    assert convai.summary()["generated"] > 125
+    assert convai.live() == []
+
+
+def test_two_workers_never_claim_the_same_row(learner: Any, at_once: Any) -> None:
+    from django.utils import timezone
+
+    from convai_tokens.sealing import seal
+
+    now = timezone.now()
+    session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
+    for _ in range(200):
+        token = ConvaiToken.objects.create(
+            session=session, status="revoking", owed_since=now, next_attempt_at=now
+        )
+        ConvaiToken.objects.filter(pk=token.pk).update(sealed=seal("a value", token.pk))
+
+    def claim_all() -> list[int]:
+        claimed: list[int] = []
+        while batch := revocation.claim(7):
+            claimed += [token.pk for token in batch]
+        return claimed
+
+    outcomes = at_once(*[claim_all] * 8)
+
+    only_expected(outcomes)
+    claimed = [token_id for outcome in outcomes for token_id in outcome]
+    assert len(claimed) == len(set(claimed)) == 200
+
+
+def test_first_requests_of_one_credential_at_once_open_one_session(
+    learner: Any, at_once: Any
+) -> None:
+    credential = bearer_credential("knox", "a digest")
+
+    outcomes = at_once(*[lambda: lifecycle.open_session(credential, learner).pk] * 16)
+
+    only_expected(outcomes)
+    assert len(set(outcomes)) == 1
+    assert TokenEvent.objects.filter(kind="session_started").count() == 1
+
+
+def test_a_session_ended_by_many_at_once_ends_once(convai: Any, learner: Any, at_once: Any) -> None:
+    session = lifecycle.open_session(bearer_credential("knox", "a digest"), learner)
+    lifecycle.generate(session)
+
+    outcomes = at_once(*[lambda: lifecycle.end_session(session.pk, EndReason.LOGOUT)] * 16)
+
+    only_expected(outcomes)
+    assert outcomes.count(True) == 1
+    assert TokenEvent.objects.filter(kind="owed").count() == 1
+    assert convai.live() == []
