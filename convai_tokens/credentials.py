@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
@@ -32,11 +33,13 @@ class Credential:
 
     ``session_ids`` are the ids that its learner session may have, the one for new rows first:
     there is one for each encryption key, so that a session is found after a change of keys.
+    ``is_alive()`` asks the stack whether the credential is still good.
     """
 
     stack: str
     session_ids: tuple[uuid.UUID, ...]
     digest: str
+    is_alive: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,13 @@ class BearerStack:
     ``from_login(user, data)`` returns the credential that the login response ``data`` (a dict)
     hands out; ``from_request(request)`` the one that a DRF request was authenticated with. Both
     return the same text for the same credential, and None when it isn't this stack's.
+    ``is_alive(credential)`` tells whether the stack still accepts it.
     """
 
     name: str
     from_login: Callable[[AbstractBaseUser, dict[str, Any]], str | None]
     from_request: Callable[[Request], str | None]
+    is_alive: Callable[[str], bool]
 
 
 _bearer_stacks: dict[str, BearerStack] = {}
@@ -64,7 +69,9 @@ def register_bearer_stack(stack: BearerStack) -> None:
 def bearer_credential(stack: str, identity: str) -> Credential:
     """Return the credential of a bearer stack; ``identity`` is hashed here and kept nowhere."""
     digests = credential_digests(f"{stack}:{identity}")
-    return Credential(stack, tuple(map(_derived_id, digests)), digests[0])
+    known = _bearer_stacks.get(stack)
+    is_alive = partial(known.is_alive, identity) if known else lambda: True
+    return Credential(stack, tuple(map(_derived_id, digests)), digests[0], is_alive)
 
 
 def _derived_id(digest: str) -> uuid.UUID:
@@ -127,7 +134,13 @@ def session_credential(session: SessionBase, *, renew: bool = False) -> Credenti
         derived = digest and SESSION_DATA_KEY not in session
         session_id = _derived_id(digest) if derived else uuid.uuid4()
         session[SESSION_DATA_KEY] = [str(session_id), session[SESSION_KEY]]
-    return Credential(SESSION_STACK, (session_id,), session_key_digest(session))
+    is_alive = partial(_is_alive, session)
+    return Credential(SESSION_STACK, (session_id,), session_key_digest(session), is_alive)
+
+
+def _is_alive(session: SessionBase) -> bool:
+    """Tell whether a session is still where it is kept; a signed cookie is kept by the client."""
+    return isinstance(session, SignedCookieStore) or session.exists(session.session_key or "")
 
 
 def credential_of_login(user: AbstractBaseUser, data: dict[str, Any]) -> Credential | None:

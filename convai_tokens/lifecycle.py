@@ -32,7 +32,7 @@ from .exceptions import (
     TokenGone,
     TokenSuperseded,
 )
-from .models import LIVE, REVOCABLE, ConvaiToken, LearnerSession, TokenEvent
+from .models import LIVE, REVOCABLE, ConvaiToken, EndReason, LearnerSession, TokenEvent
 from .sealing import fingerprint, seal, unseal
 
 logger = logging.getLogger("convai_tokens")
@@ -60,7 +60,9 @@ def open_session(
 ) -> LearnerSession:
     """Return the learner session of the credential, started now if there is none.
 
-    The session returned may have ended; ``generate`` refuses it then.
+    The session returned may have ended; ``generate`` refuses it then. One that is started by a
+    request, and not by the login itself, ends at once if a logout came in between: that logout
+    found no row to end.
     """
     sessions = LearnerSession.objects.using(database())
     existing = sessions.filter(pk__in=credential.session_ids).first()
@@ -80,6 +82,8 @@ def open_session(
             record(Kind.SESSION_STARTED, session.pk)
     except IntegrityError:  # a request in parallel was first
         return sessions.get(pk=session.pk)
+    if not credential.is_alive():
+        end_session(session.pk, EndReason.LOGOUT)
     return session
 
 

@@ -17,6 +17,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
 from django.http import HttpRequest
 from django.http.request import RawPostDataException
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from .credentials import (
@@ -128,14 +129,14 @@ def _flushed_key(request: HttpRequest, session: SessionBase) -> str:
 def _device(request: HttpRequest | Request) -> str:
     """Return the ``device`` in the login's body: a kiosk's name, or empty."""
     data: Any
-    if isinstance(request, Request):
-        data = request.data
-    elif request.content_type == "application/json":
-        try:
+    try:
+        if isinstance(request, Request):
+            data = request.data
+        elif request.content_type == "application/json":
             data = json.loads(request.body)
-        except (RawPostDataException, ValueError, OSError):
-            data = None
-    else:
-        data = request.POST
+        else:
+            data = request.POST
+    except (APIException, RawPostDataException, ValueError, OSError):
+        data = None  # a body that can't be read, or was read as a stream by the view
     device = data.get("device") if hasattr(data, "get") else None
     return clean_text(device)[:DEVICE_LENGTH] if isinstance(device, str) else ""

@@ -19,7 +19,7 @@ from convai_tokens.models import LearnerSession
 from tests.conftest import PASSWORD
 
 
-def serve(user: Any, response: Any, *, stack: str = "knox") -> Any:
+def serve(user: Any, response: Any, *, stack: str = "custom") -> Any:
     """Serve a request whose view logs the user in by ``bind_login`` and answers ``response``."""
     request = RequestFactory().post("/login/")
 
@@ -122,7 +122,7 @@ def test_a_drf_response_in_another_format_gets_no_block(convai: Any, learner: An
         media_type = "text/html"
 
     request = RequestFactory().post("/login/")
-    bind_login(request, learner, stack="knox", identity="a credential")
+    bind_login(request, learner, stack="custom", identity="a credential")
     response = Response({"a": 1})
     response.accepted_renderer = HTMLRenderer()
     response.accepted_media_type = "text/html"
@@ -227,7 +227,7 @@ def test_the_device_is_kept_clean_and_short(
 def test_a_body_that_is_no_json_has_no_device(learner: Any) -> None:
     request = RequestFactory().post("/", "{", content_type="application/json")
 
-    bind_login(request, learner, stack="knox", identity="a credential")
+    bind_login(request, learner, stack="custom", identity="a credential")
 
     note = noted_login(request)
     assert note is not None

@@ -163,7 +163,7 @@ def test_two_parallel_first_requests_open_one_session(
     from convai_tokens.credentials import bearer_credential
     from convai_tokens.models import LearnerSessionQuerySet
 
-    credential = bearer_credential("knox", "a digest")
+    credential = bearer_credential("custom", "a digest")
     first = lifecycle.open_session(credential, learner)
     monkeypatch.setattr(LearnerSessionQuerySet, "first", lambda self: None)  # it looked too early
 

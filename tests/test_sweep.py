@@ -39,7 +39,7 @@ def owe_real_tokens(
     def make(count: int) -> None:
         convai_settings(DISPATCHER=lambda token_ids: None)
         for number in range(count):
-            credential = bearer_credential("knox", str(number))
+            credential = bearer_credential("custom", str(number))
             session = lifecycle.open_session(credential, learner)
             lifecycle.generate(session)
             lifecycle.end_session(session.pk, EndReason.API)

@@ -42,6 +42,12 @@ def from_request(request: Request) -> str | None:
     return digest
 
 
+def is_alive(digest: str) -> bool:
+    """Tell whether the row is still there."""
+    exists: bool = get_token_model().objects.filter(digest=digest).exists()
+    return exists
+
+
 @never_raises
 def on_token_deleted(*, instance: Any, **kwargs: Any) -> None:
     """End the learner session of a knox token that is about to be deleted."""
@@ -62,7 +68,7 @@ def _reason(instance: Any) -> str:
 
 def connect() -> None:
     """Register the stack and its receiver; called once, in ``ready()``."""
-    register_bearer_stack(BearerStack(NAME, from_login, from_request))
+    register_bearer_stack(BearerStack(NAME, from_login, from_request, is_alive))
     pre_delete.connect(
         on_token_deleted,
         sender=get_token_model(),

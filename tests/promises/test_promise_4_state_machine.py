@@ -89,7 +89,7 @@ class History(RuleBasedStateMachine):
     @rule()
     def log_in(self) -> None:
         self.logins += 1
-        credential = bearer_credential("knox", f"login {self.logins}")
+        credential = bearer_credential("custom", f"login {self.logins}")
         session = lifecycle.open_session(credential, self.user)
         self.quietly(lambda: lifecycle.generate(session))
 
