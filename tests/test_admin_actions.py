@@ -1,0 +1,351 @@
+"""The admin's two actions: behind a permission, confirmed, and with the staff member's name."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from convai_tokens.admin import base
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
+
+from .admin_rows import (
+    SESSIONS,
+    TOKENS,
+    VIEWS,
+    act,
+    make_session,
+    make_token,
+    messages,
+    staff_client,
+)
+
+pytestmark = pytest.mark.django_db
+Status = ConvaiToken.Status
+Kind = TokenEvent.Kind
+ACTIONS = [
+    (TOKENS, "revoke_selected", "revoke_convaitoken"),
+    (SESSIONS, "end_selected", "end_learnersession"),
+]
+
+
+@pytest.fixture
+def revoker(db: None) -> Client:
+    return staff_client("revoker", *VIEWS, "revoke_convaitoken")
+
+
+@pytest.fixture
+def ender(db: None) -> Client:
+    return staff_client("ender", *VIEWS, "end_learnersession")
+
+
+def untouched(token: ConvaiToken) -> bool:
+    """Tell whether nothing has happened to the token and its session."""
+    token = ConvaiToken.objects.select_related("session").get(pk=token.pk)
+    told = TokenEvent.objects.filter(kind__in=[Kind.OWED, Kind.SESSION_ENDED])
+    return (
+        (token.status, token.session.ended_at) == (Status.ACTIVE, None)
+        and not told.exists()
+        and not LogEntry.objects.exists()
+    )
+
+
+def confirmation(response: Any) -> dict[str, list[str]]:
+    """Return what the confirmation's form would post."""
+    fields = re.findall(
+        r'<input type="hidden" name="([^"]+)" value="([^"]*)">', response.content.decode()
+    )
+    data: dict[str, list[str]] = {}
+    for name, value in fields:
+        if name != "csrfmiddlewaretoken":
+            data.setdefault(name, []).append(html.unescape(value))
+    return data
+
+
+def test_revoking_asks_first_and_then_does_it_as_the_staff_member(revoker: Client) -> None:
+    session = make_session()
+    token, other = make_token(session, "one"), make_token(session, "two")
+
+    asked = act(revoker, TOKENS, "revoke_selected", token)
+    content = asked.content.decode()
+    assert untouched(token)
+    assert "Revoke the selected Convai tokens?" in content
+    assert token.fingerprint in content
+    assert other.fingerprint not in content
+    done = revoker.post(TOKENS, confirmation(asked), follow=True)
+
+    token.refresh_from_db()
+    assert token.status == Status.REVOKING
+    assert token.owed_since is not None
+    assert messages(done) == ["1 token is being revoked."]
+    event = TokenEvent.objects.get(kind=Kind.OWED)
+    staff = get_user_model().objects.get(username="revoker")
+    assert (event.token, event.actor, event.detail) == (token, staff, "Revoked by staff")
+    other.refresh_from_db()
+    assert other.status == Status.ACTIVE
+    assert other.session.ended_at is None
+
+
+def test_ending_asks_first_and_then_does_it_as_the_staff_member(ender: Client) -> None:
+    session, other = make_session(), make_session("learner-2")
+    token = make_token(session)
+
+    asked = act(ender, SESSIONS, "end_selected", session)
+    content = asked.content.decode()
+    assert untouched(token)
+    assert "End the selected learner sessions?" in content
+    assert "kiosk-3" in content
+    assert "learner-2" not in content
+    done = ender.post(SESSIONS, confirmation(asked), follow=True)
+
+    session.refresh_from_db()
+    other.refresh_from_db()
+    token.refresh_from_db()
+    assert session.end_reason == EndReason.STAFF
+    assert session.ended_at is not None
+    assert token.status == Status.REVOKING
+    assert other.ended_at is None
+    assert messages(done) == ["1 learner session was ended."]
+    staff = get_user_model().objects.get(username="ender")
+    events = TokenEvent.objects.filter(kind__in=[Kind.SESSION_ENDED, Kind.OWED]).order_by("pk")
+    assert [(event.kind, event.actor) for event in events] == [
+        (Kind.SESSION_ENDED, staff),
+        (Kind.OWED, staff),
+    ]
+
+
+def test_a_revoked_token_is_dead_at_convai_and_the_learner_goes_on(
+    convai: Any, learner: Any, log_in: Any
+) -> None:
+    value = log_in().json()["convai"]["apiAuthToken"]
+    token = ConvaiToken.objects.get()
+    assert convai.connect(value) == 200
+
+    page = act(
+        staff_client("revoker", *VIEWS, "revoke_convaitoken"),
+        TOKENS,
+        "revoke_selected",
+        token,
+        confirmed="yes",
+    )
+
+    assert convai.live() == []
+    assert ConvaiToken.objects.get().status == Status.REVOKED
+    assert LearnerSession.objects.get().ended_at is None
+    assert value not in page.content.decode()
+
+
+def test_the_deed_stands_in_the_rows_history_and_the_staff_members(
+    revoker: Client, ender: Client
+) -> None:
+    token = make_token()
+
+    act(revoker, TOKENS, "revoke_selected", token, confirmed="yes")
+    act(ender, SESSIONS, "end_selected", token.session, confirmed="yes")
+
+    entries = LogEntry.objects.order_by("pk").values_list(
+        "user__username", "object_id", "change_message"
+    )
+    assert list(entries) == [
+        ("revoker", str(token.pk), "Revoked the token."),
+        ("ender", str(token.session_id), "Ended the learner session."),
+    ]
+    history = revoker.get(f"{TOKENS}{token.pk}/history/").content.decode()
+    assert "Revoked the token." in history
+    history = ender.get(f"{SESSIONS}{token.session_id}/history/").content.decode()
+    assert "Ended the learner session." in history
+
+
+@pytest.mark.parametrize(("address", "action", "permission"), ACTIONS)
+def test_an_action_is_offered_with_its_permission_alone(
+    address: str, action: str, permission: str
+) -> None:
+    make_token()
+    others = [name for _address, _action, name in ACTIONS if name != permission]
+
+    may = staff_client("may", *VIEWS, permission).get(address).content.decode()
+    may_not = staff_client("may-not", *VIEWS, *others).get(address).content.decode()
+
+    assert f'value="{action}"' in may
+    assert action not in may_not
+
+
+@pytest.mark.parametrize("extra", [{}, {"confirmed": "yes"}])
+@pytest.mark.parametrize("across", ["0", "1"])
+@pytest.mark.parametrize(("address", "action", "permission"), ACTIONS)
+def test_a_crafted_post_without_the_permission_does_nothing(
+    address: str, action: str, permission: str, across: str, extra: dict[str, str]
+) -> None:
+    token = make_token()
+    row = token if address == TOKENS else token.session
+    others = [name for _address, _action, name in ACTIONS if name != permission]
+    auditor = staff_client("auditor", *VIEWS, *others)
+
+    page = act(auditor, address, action, row, select_across=across, **extra)
+
+    assert page.status_code == 200
+    assert untouched(token)
+
+
+@pytest.mark.parametrize(("address", "action", "permission"), ACTIONS)
+def test_a_permission_to_act_is_none_without_the_one_to_view(
+    address: str, action: str, permission: str
+) -> None:
+    token = make_token()
+    row = token if address == TOKENS else token.session
+
+    page = act(staff_client("staff", permission), address, action, row, confirmed="yes")
+
+    assert page.status_code == 403
+    assert untouched(token)
+
+
+@pytest.mark.parametrize(("address", "action", "permission"), ACTIONS)
+def test_the_confirmation_is_safe_from_other_sites(
+    address: str, action: str, permission: str
+) -> None:
+    token = make_token()
+    row = token if address == TOKENS else token.session
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(get_user_model().objects.create_superuser("administrator"))
+
+    page = act(client, address, action, row, confirmed="yes")
+
+    assert page.status_code == 403
+    assert untouched(token)
+
+
+def test_select_all_reaches_every_page_and_stays_within_the_filter(
+    revoker: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "CHUNK", 7)
+    monkeypatch.setattr(base, "SHOWN", 10)
+    mine = [make_token(make_session(), f"mine-{number}") for number in range(60)]
+    make_token(make_session("learner-2"), "theirs")
+    address = f"{TOKENS}?q=learner"
+
+    asked = act(revoker, address, "revoke_selected", *mine[:50], select_across="1")
+    content = asked.content.decode()
+    assert "60 Convai tokens are affected." in content
+    assert sum(token.fingerprint in content for token in mine) == 10
+    assert "And 50 more." in content
+    data = confirmation(asked)
+    done = revoker.post(address, data, follow=True)
+
+    assert len(data[ACTION_CHECKBOX_NAME]) == 50
+    assert messages(done) == ["60 tokens are being revoked."]
+    owed = ConvaiToken.objects.filter(status=Status.REVOKING)
+    assert set(owed.values_list("session__username", flat=True)) == {"learner"}
+    assert owed.count() == LogEntry.objects.count() == 60
+    assert done.redirect_chain == [(address, 302)]
+
+
+def test_select_all_ends_the_sessions_of_every_page(
+    ender: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "CHUNK", 7)
+    sessions = [make_session(f"learner-{number}") for number in range(60)]
+
+    asked = act(ender, SESSIONS, "end_selected", *sessions[:50], select_across="1")
+    done = ender.post(SESSIONS, confirmation(asked), follow=True)
+
+    assert messages(done) == ["60 learner sessions were ended."]
+    assert not LearnerSession.objects.open().exists()
+    assert LogEntry.objects.count() == 60
+
+
+def test_a_selection_without_select_all_is_all_that_is_touched(revoker: Client) -> None:
+    tokens = [make_token(value=f"value-{number}") for number in range(3)]
+
+    act(revoker, TOKENS, "revoke_selected", tokens[1], confirmed="yes")
+
+    assert list(ConvaiToken.objects.filter(status=Status.REVOKING)) == [tokens[1]]
+
+
+def test_dead_tokens_are_left_out_and_the_page_says_so(revoker: Client) -> None:
+    session = make_session()
+    live = make_token(session, "live")
+    dead = make_token(session, "dead", status=Status.REVOKED, revoked_at=timezone.now())
+
+    asked = act(revoker, TOKENS, "revoke_selected", live, dead)
+    content = asked.content.decode()
+    assert "1 Convai token is affected." in content
+    assert "1 more is selected and needs nothing." in content
+    assert dead.fingerprint not in content
+    revoker.post(TOKENS, confirmation(asked))
+
+    dead.refresh_from_db()
+    assert dead.status == Status.REVOKED
+    assert [entry.object_id for entry in LogEntry.objects.all()] == [str(live.pk)]
+
+
+def test_nothing_to_revoke_is_told_without_a_question(revoker: Client) -> None:
+    token = make_token(status=Status.GONE)
+    wiped = make_token(value="wiped", status=Status.EXPIRED)
+    ConvaiToken.objects.filter(pk=wiped.pk).update(sealed="")
+
+    page = act(revoker, TOKENS, "revoke_selected", token, wiped)
+
+    assert messages(page) == ["None of the selected tokens is left to revoke. Nothing was done."]
+    assert "cl" in page.context
+
+
+def test_nothing_to_end_is_told_without_a_question(ender: Client) -> None:
+    session = make_session(ended_at=timezone.now(), end_reason=EndReason.LOGOUT)
+
+    page = act(ender, SESSIONS, "end_selected", session)
+
+    assert messages(page) == ["None of the selected learner sessions is open. Nothing was done."]
+    session.refresh_from_db()
+    assert session.end_reason == EndReason.LOGOUT
+
+
+@pytest.mark.parametrize(("address", "action", "permission"), ACTIONS)
+def test_a_confirmation_that_comes_too_late_claims_nothing(
+    address: str, action: str, permission: str
+) -> None:
+    client = staff_client("staff", *VIEWS, permission)
+    token = make_token()
+    row = token if address == TOKENS else token.session
+    asked = act(client, address, action, row)
+    client.post(address, confirmation(asked), follow=True)
+    events = TokenEvent.objects.count()
+
+    again = client.post(address, confirmation(asked), follow=True)
+
+    assert messages(again)[0].startswith("0 ")
+    assert TokenEvent.objects.count() == events
+    assert LogEntry.objects.count() == 1
+
+
+def test_the_confirmation_costs_as_many_queries_for_40_rows_as_for_one(revoker: Client) -> None:
+    counts = []
+    for rows in [1, 39]:
+        for number in range(rows):
+            make_token(make_session(), f"value-{rows}-{number}")
+        revoker.get(TOKENS)  # fills the cache of content types
+        with CaptureQueriesContext(connection) as queries:
+            act(revoker, TOKENS, "revoke_selected", *ConvaiToken.objects.all())
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
+
+
+def test_what_a_learner_is_called_is_escaped_on_the_confirmation(ender: Client) -> None:
+    session = make_session("<script>alert(1)</script>", device="<b>kiosk</b>")
+
+    asked = act(ender, SESSIONS, "end_selected", session)
+
+    content = asked.content.decode()
+    assert "&lt;script&gt;alert(1)" in content
+    assert "<script>alert(1)" not in content
+    assert "<b>kiosk" not in content
