@@ -79,7 +79,7 @@ class LearnerSession(models.Model):
         indexes = [models.Index(fields=["-started_at", "-id"], name="convai_session_started")]
 
     def __str__(self) -> str:
-        return str(self.pk)
+        return f"{self.username}, {self.started_at:%Y-%m-%d %H:%M:%S}"
 
 
 class ConvaiTokenQuerySet(models.QuerySet["ConvaiToken"]):

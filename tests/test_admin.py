@@ -157,7 +157,7 @@ def test_the_token_list_tells_how_each_token_stands(auditor: Client) -> None:
     text = {name: re.sub("<[^>]+>", "", cell) for name, cell in cells.items()}
 
     assert set(text) == {
-        *("fingerprint", "learner", "status", "left", "owed", "generated", "expires"),
+        *("fingerprint", "learner", "status", "left", "owed_now", "generated", "expires"),
         *("stack", "device", "end_reason"),
     }
     # The rows come newest first, so that the last one read is the active token.
@@ -165,7 +165,7 @@ def test_the_token_list_tells_how_each_token_stands(auditor: Client) -> None:
     assert text["learner"] == "learner"
     assert text["status"] == "active"
     assert re.fullmatch(r"0:29:5\d", text["left"])
-    assert text["owed"] == text["end_reason"] == "-"
+    assert text["owed_now"] == text["end_reason"] == "-"
     assert text["expires"] == f"{timezone.localtime(expires):%Y-%m-%d %H:%M:%S}"
     assert text["stack"] == "knox"
     assert text["device"] == "kiosk-3"

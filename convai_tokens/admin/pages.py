@@ -99,7 +99,7 @@ class ConvaiTokenAdmin(ReadOnlyAdmin):
         "learner",
         "status",
         "left",
-        "owed",
+        "owed_now",
         "generated",
         "expires",
         "stack",
@@ -154,6 +154,12 @@ class ConvaiTokenAdmin(ReadOnlyAdmin):
     @admin.display(description=_("end reason"))
     def end_reason(self, token: ConvaiToken) -> str:
         return str(token.session.get_end_reason_display()) or dash(self)
+
+    @admin.display(description=_("owed since"))
+    def owed_now(self, token: ConvaiToken) -> str:
+        """Show the time while it is owed: in the list, a paid one would look unpaid."""
+        is_owed = token.status == ConvaiToken.Status.REVOKING
+        return type(self).owed(self, token) if is_owed else dash(self)
 
     @admin.display(description=_("time left"))
     def left(self, token: ConvaiToken) -> str:
