@@ -1,0 +1,337 @@
+"""The doctor: what an installation needs, step by step, each with its likely cause and fix.
+
+Texts in here never hold a key, a token, a password of a URL, or the words of an exception that
+isn't ours. Here are the steps that call nobody; those that ask Convai are in ``health_convai.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from itertools import chain
+from typing import ParamSpec
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.cache import cache as default_cache
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from . import checks
+from .conf import app_settings
+from .exceptions import SealBroken
+from .lifecycle import database
+from .models import ConvaiToken, TokenEvent
+from .sealing import seal, unseal
+from .sweep import last_seen
+
+SAMPLE, MOST_OWED = 50, 500  # sealed values that are opened
+OWED_LONG = timedelta(minutes=15)  # above revocation.LONGEST_DELAY: tried more than once
+OVERDUE = timedelta(minutes=5)
+GIVEN_UP = timedelta(days=7)
+SWEEP_LATE, SWEEP_LOST = timedelta(minutes=15), timedelta(hours=2)
+START_THE_SWEEP = "Run manage.py convai_sweep --watch as a service, or convai_sweep from cron."
+
+P = ParamSpec("P")
+Kind = TokenEvent.Kind
+Token = ConvaiToken.Status
+
+
+class Status(StrEnum):
+    """How a step ended, and the installation as a whole."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step found. ``cause`` and ``fix`` are empty unless something is to be done."""
+
+    status: Status
+    detail: str
+    cause: str = ""
+    fix: str = ""
+    name: str = ""
+    milliseconds: float | None = None
+
+
+def ok(detail: str) -> Step:
+    """Return a step without anything to be done."""
+    return Step(Status.OK, detail)
+
+
+def warning(detail: str, cause: str, fix: str) -> Step:
+    """Return a step that somebody should look into."""
+    return Step(Status.WARNING, detail, cause, fix)
+
+
+def failed(detail: str, cause: str, fix: str) -> Step:
+    """Return a step that keeps the app from its work."""
+    return Step(Status.FAILED, detail, cause, fix)
+
+
+def skipped(name: str, why: str) -> Step:
+    """Return a step that was not taken."""
+    return Step(Status.SKIPPED, why, name=name)
+
+
+def timed(function: Callable[P, Step]) -> Callable[P, Step]:
+    """Give the step its name and duration; make a failed step of whatever it raises."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> Step:
+        started = time.monotonic()
+        try:
+            found = function(*args, **kwargs)
+        except DatabaseError as error:
+            found = failed(
+                f"The database raised {type(error).__name__}.",
+                "The database can't be reached, or a table is missing.",
+                "Check DATABASES; run manage.py migrate (and createcachetable, where used).",
+            )
+        except Exception as error:  # noqa: BLE001 - the doctor reports, whatever it meets
+            found = failed(
+                f"This step raised {type(error).__name__}.",
+                "A setting of the wrong kind, or code or a server of your own that fails.",
+                "Mend what other steps report first; then run manage.py check.",
+            )
+        took = round((time.monotonic() - started) * 1000, 1)
+        return replace(found, name=function.__name__, milliseconds=took)
+
+    return run
+
+
+def verdict(steps: Iterable[Step]) -> Status:
+    """Return the worst of the steps' statuses; skipped ones count as ok."""
+    found = {step.status for step in steps}
+    return next((worst for worst in (Status.FAILED, Status.WARNING) if worst in found), Status.OK)
+
+
+def _messages(run: Iterable[checks.Check], detail: str) -> Step:
+    """Return what these system checks say."""
+    found = [message for check in run for message in check(None) if not message.is_silenced()]
+    if not found:
+        return ok(detail)
+    fixes = dict.fromkeys(message.hint or "" for message in found)
+    judge = failed if any(it.is_serious() for it in found) else warning
+    told = " ".join(f"{message.id}: {message.msg}" for message in found)
+    return judge(told, "The settings of the LMS.", " ".join(fixes))
+
+
+@timed
+def api_key() -> Step:
+    """Is there a key that fits into a header? It is never shown."""
+    try:
+        key = app_settings.api_key()
+    except ImproperlyConfigured:
+        return failed(
+            "CONVAI_TOKENS['API_KEY'] is blank.",
+            "The variable or file that it is read from is missing in this environment.",
+            "Set it to the key of your Convai account, for this command and for the LMS alike.",
+        )
+    except Exception as error:  # noqa: BLE001 - it is the project's own callable
+        return failed(
+            f"CONVAI_TOKENS['API_KEY'] is a callable that raised {type(error).__name__}.",
+            "The secrets store that it asks is out of reach, or turns this process down.",
+            "Call it in manage.py shell, and mend what it needs (address, rights, network).",
+        )
+    if not (key.isascii() and key.isprintable()):
+        cause = "It was copied with something around it, or read from the wrong file."
+        fix = "Copy it anew, as one line of plain characters."
+        return failed("The API key holds characters that no header can carry.", cause, fix)
+    return ok("Present (never shown).")
+
+
+@timed
+def base_url() -> Step:
+    """Would the key travel safely, and whereto?"""
+    try:
+        url = urlsplit(str(app_settings.BASE_URL))
+        port = url.port
+    except ValueError as error:
+        fix = "Use https://api.convai.com."
+        return failed(f"BASE_URL is no URL ({type(error).__name__}).", "A typing mistake.", fix)
+    # Part by part, for a user and a password in it are not to be shown.
+    where = f"{url.scheme}, {url.hostname}{f', port {port}' if port else ''}."
+    return _messages([checks.check_base_url], where)
+
+
+@timed
+def system_checks() -> Step:
+    """Do the app's own system checks pass, but for those that have a step here?"""
+    own = (checks.check_api_key, checks.check_base_url, checks.check_middleware)
+    return _messages([check for check in checks.CHECKS if check not in own], "All pass.")
+
+
+@timed
+def middleware() -> Step:
+    """Is the middleware there, and inside of those that it needs?"""
+    return _messages([checks.check_middleware], "In place.")
+
+
+@timed
+def migrations() -> Step:
+    """Are the app's tables as this version wants them?"""
+    executor = MigrationExecutor(connections[database()])
+    targets = [leaf for leaf in executor.loader.graph.leaf_nodes() if leaf[0] == "convai_tokens"]
+    plan = executor.migration_plan(targets)
+    if not plan:
+        return ok(f"All applied to the database {database()!r}.")
+    missing = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in plan)
+    cause = "The app was installed or upgraded, and migrate has not been run since."
+    return failed(f"Not applied: {missing}.", cause, "Run manage.py migrate.")
+
+
+@timed
+def encryption_keys() -> Step:
+    """Do the keys open the newest and oldest sealed values, and those that are owed?"""
+    unseal(seal("any value", 0), 0)  # raises if it doesn't open again
+    tokens = ConvaiToken.objects.using(database()).exclude(sealed="").only("sealed", "status")
+    horizon = timezone.now() - app_settings.REVOKE_HORIZON  # older ones may be wiped any time
+    living = tokens.filter(status__in=(Token.ACTIVE, Token.EXPIRED), expires_at__gte=horizon)
+    sample = chain(
+        living.order_by("-expires_at")[:SAMPLE],
+        living.order_by("expires_at")[:SAMPLE],
+        tokens.owed().order_by("owed_since")[:MOST_OWED],
+    )
+    rows = {token.pk: token for token in sample}
+    shut = [token for token in rows.values() if not _opens(token)]
+    own = app_settings.ENCRYPTION_KEYS is not None
+    whose = "ENCRYPTION_KEYS" if own else "SECRET_KEY, as ENCRYPTION_KEYS is not set"
+    if not rows:
+        return ok(f"No value is stored now; they seal and unseal. Keys: {whose}.")
+    if not shut:
+        return ok(f"They open all of {len(rows)} stored values looked at. Keys: {whose}.")
+    lost = sum(token.status == Token.REVOKING for token in shut)
+    return failed(
+        f"{len(shut)} of {len(rows)} stored values looked at don't open, {lost} of them owed: "
+        f"these can't be revoked. Keys: {whose}.",
+        "A key was taken away (a new SECRET_KEY counts), or processes have different settings.",
+        "Put the old key back at the end of ENCRYPTION_KEYS (SECRET_KEY_FALLBACKS for SECRET_KEY).",
+    )
+
+
+def _opens(token: ConvaiToken) -> bool:
+    try:
+        unseal(token.sealed, token.pk)
+    except SealBroken:
+        return False
+    return True
+
+
+def _age(period: timedelta) -> str:
+    """Return a period in words, rounded: 40 s, 12 min, 5 h, 3 days."""
+    seconds = period.total_seconds()
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{round(seconds / size)} {unit}"
+    return f"{round(seconds / 86400)} days"
+
+
+@timed
+def owed() -> Step:
+    """How much is owed, and for how long?"""
+    tokens = ConvaiToken.objects.using(database()).owed()
+    count = tokens.count()
+    oldest = tokens.exclude(owed_since=None).order_by("owed_since").first()
+    if oldest is None or oldest.owed_since is None:
+        return ok(f"Revocations owed: {count}.")
+    age = timezone.now() - oldest.owed_since
+    detail = f"Revocations owed: {count}, the oldest for {_age(age)}."
+    if age <= OWED_LONG:
+        return ok(detail)
+    detail += f" Its last answer: {oldest.last_error or 'none, it was not tried'}."
+    cause = "Convai doesn't confirm, or the sweep doesn't run; see generate, revoke and sweep."
+    horizon: timedelta = app_settings.REVOKE_HORIZON
+    fix = f"Mend that within {_age(max(horizon - age, timedelta()))}, or they begin to lapse."
+    return (failed if age > horizon / 2 else warning)(detail, cause, fix)
+
+
+@timed
+def given_up() -> Step:
+    """How many tokens of late ended without Convai's confirmation?"""
+    since = timezone.now() - GIVEN_UP
+    events = TokenEvent.objects.using(database()).filter(at__gte=since)
+    # By the token's status, which has an index; the events' time has none.
+    lapsed = events.filter(token__status=Token.LAPSED, kind=Kind.LAPSED).count()
+    unknown = events.filter(token__status=Token.UNKNOWN, kind=Kind.UNKNOWN).count()
+    detail = f"Tokens of the last {_age(GIVEN_UP)}: {lapsed} lapsed, {unknown} unknown."
+    if not lapsed + unknown:
+        return ok(detail)
+    causes = ["Convai confirmed no revocation for as long as REVOKE_HORIZON."] * bool(lapsed)
+    causes += ["Processes were killed while Convai was generating."] * bool(unknown)
+    fix = "List them in the admin by status; let the LMS's processes end gracefully."
+    return warning(detail, " ".join(causes), fix)
+
+
+def cache_is_shared() -> bool:
+    """Tell whether the default cache is one for all processes, as far as its backend tells."""
+    return not checks.check_shared_cache(None)
+
+
+@timed
+def cache() -> Step:
+    """Does the default cache keep things, and is it shared?"""
+    backend = str(settings.CACHES["default"]["BACKEND"]).rpartition(".")[2]
+    key = f"convai_tokens.doctor.{uuid.uuid4()}"  # two doctors may be at it
+    try:
+        default_cache.set(key, "kept", timeout=60)
+        kept = default_cache.get(key) == "kept"
+        default_cache.delete(key)
+    except Exception as error:  # noqa: BLE001 - each backend has its own
+        cause = "The cache's server is down or out of reach, or its table is missing."
+        fix = (
+            "Check CACHES['default'] and its server; for the database: manage.py createcachetable."
+        )
+        return failed(f"{backend} raised {type(error).__name__}.", cause, fix)
+    if not cache_is_shared():
+        cause = "Each process throttles by itself, and the sweep can't tell others that it ran."
+        fix = "Use Redis, Memcached or the database as CACHES['default']."
+        return warning(f"{backend} is not shared between processes.", cause, fix)
+    if not kept:
+        cause = "The cache's server is down (some backends keep quiet about it) or full."
+        return failed(f"{backend} keeps nothing.", cause, "Check the cache's server.")
+    return ok(f"{backend}, shared between processes.")
+
+
+@timed
+def sweep() -> Step:
+    """When did a sweep last come to its end?"""
+    if not cache_is_shared():
+        why = "Can't be known: the default cache belongs to one process. See overdue instead."
+        return skipped("sweep", why)
+    seen = last_seen()
+    if seen is None:
+        cause = "The sweep was never set up, or the cache was emptied since it last ran."
+        return warning("No sweep has come to its end that the cache knows.", cause, START_THE_SWEEP)
+    age = timezone.now() - seen
+    detail = f"Last came to its end {_age(age)} ago."
+    if age <= SWEEP_LATE:
+        return ok(detail)
+    judge = failed if age > SWEEP_LOST else warning
+    cause = "The service or cron job of the sweep has stopped, or fails."
+    return judge(detail, cause, f"See its log. {START_THE_SWEEP}")
+
+
+@timed
+def overdue(swept: Step) -> Step:
+    """Is something due that nobody claims? ``swept`` is what ``sweep`` found."""
+    due = ConvaiToken.objects.using(database()).due(timezone.now() - OVERDUE)
+    count = due.count()
+    detail = f"Revocations due and unclaimed for more than {_age(OVERDUE)}: {count}."
+    if not count:
+        return ok(detail)
+    if swept.status is Status.OK:
+        cause = "The sweep runs, but Convai fails it, so that it stops early."
+        return warning(detail, cause, "See generate and revoke; what is owed is kept meanwhile.")
+    return failed(detail, "The sweep isn't running.", START_THE_SWEEP)

@@ -1,0 +1,208 @@
+"""``manage.py convai_doctor``: walk an operator, or a monitor, through the installation."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import signal
+import sys
+import textwrap
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+
+from ... import __version__, health, health_convai
+from ...health import Status, Step, skipped, verdict
+
+EXIT = {Status.OK: 0, Status.WARNING: 1, Status.FAILED: 2}
+MARKS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILED: "✗", Status.SKIPPED: "-"}
+PLAIN_MARKS = {**MARKS, Status.OK: "+", Status.FAILED: "x"}  # for a terminal without UTF-8
+INDENT = " " * 29  # mark, name and milliseconds
+CALLS = ("network", "tls", "clock", "generate", "extend", "revoke")
+TABLES = ("encryption_keys", "owed", "given_up")
+INTERRUPTED = Step(
+    Status.FAILED,
+    "Interrupted before all steps were taken.",
+    "Ctrl-C, or a time limit of whatever runs the doctor.",
+    "Run it again, with more time: a Convai that hangs makes it take up to a minute.",
+    name="doctor",
+)
+UNREADABLE = "The tables can't be read."
+
+
+def examine(tell: Callable[[Step], None], *, offline: bool = False) -> None:
+    """Take all steps, and tell each as soon as it is done."""
+    done: dict[str, Step] = {}
+
+    def take(step: Step) -> bool:
+        done[step.name] = step
+        tell(step)
+        return step.status is not Status.FAILED
+
+    has_key = take(health.api_key())
+    reach = "" if take(health.base_url()) else "BASE_URL can't be used."
+    take(health.system_checks())
+    take(health.middleware())
+    _ask_convai(take, "Not called, as --offline says." if offline else reach, has_key=has_key)
+    has_tables = take(health.migrations())
+    for name in TABLES:
+        take(getattr(health, name)() if has_tables else skipped(name, UNREADABLE))
+    take(health.cache())
+    take(health.sweep())
+    take(health.overdue(done["sweep"]) if has_tables else skipped("overdue", UNREADABLE))
+
+
+def _ask_convai(take: Callable[[Step], bool], why_not: str, *, has_key: bool) -> None:
+    """Take the steps that call Convai, up to where the next ones can only fail."""
+    names = list(CALLS)
+    if not why_not and not take(getattr(health_convai, names.pop(0))()):
+        why_not = "Convai is not reached."
+    if not why_not and not take(getattr(health_convai, names.pop(0))()):
+        why_not = "The API key travels over no connection that isn't trusted."
+    if not why_not:
+        take(getattr(health_convai, names.pop(0))())
+        why_not = "" if has_key else "There is no API key to call with."
+    if not why_not:
+        health_convai.try_token(take)
+        return
+    for name in names:
+        take(skipped(name, why_not))
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Let SIGTERM and SIGINT end the run after the step under way; yield what tells whether.
+
+    A token whose generate call is broken off can't be revoked. A second signal is obeyed at once.
+    """
+    asked: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        asked.append(number)
+        if len(asked) > 1:
+            raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGTERM, signal.SIGINT) if is_main else ()
+    before = [(number, signal.signal(number, note)) for number in numbers]
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+@contextmanager
+def logging_on_stderr() -> Iterator[None]:
+    """Keep log lines out of stdout: with ``--json`` that is the document's."""
+    handlers = [
+        handler
+        for logger in (logging.getLogger(), *logging.getLogger().manager.loggerDict.values())
+        for handler in getattr(logger, "handlers", ())
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout
+    ]
+    for handler in handlers:
+        handler.setStream(sys.stderr)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.setStream(sys.stdout)
+
+
+class Command(BaseCommand):
+    help = (
+        "Check the installation step by step, with a token of its own that is generated, extended "
+        "and revoked. Exit status: 0 all ok, 1 warnings, 2 something failed."
+    )
+    # What the checks find is a step's business; they must not keep the others from being taken.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="write one JSON document")
+        parser.add_argument("--offline", action="store_true", help="don't call Convai")
+
+    def handle(self, *args: Any, offline: bool, verbosity: int, **options: Any) -> None:
+        steps: list[Step] = []
+
+        def show(step: Step) -> None:
+            steps.append(step)
+            if not options["json"] and (verbosity or step.cause):
+                self._show(step)
+
+        with logging_on_stderr(), stop_signals() as stopped:
+
+            def tell(step: Step) -> None:
+                show(step)
+                if stopped():
+                    raise KeyboardInterrupt
+
+            try:
+                examine(tell, offline=offline)
+            except KeyboardInterrupt:
+                show(INTERRUPTED)
+        status = verdict(steps)
+        if options["json"]:
+            self.stdout.write(json.dumps(_document(steps, status), indent=2))
+        else:
+            self._show_verdict(steps, status)
+        if EXIT[status]:
+            sys.exit(EXIT[status])
+
+    def _show(self, step: Step) -> None:
+        took = "" if step.milliseconds is None else f"{step.milliseconds:.0f} ms"
+        first = f"{self._mark(step.status)} {step.name:<16}{took:>9}"
+        texts = [step.detail]
+        texts += [
+            f"{word.title()}: {text}" for word in ("cause", "fix") if (text := getattr(step, word))
+        ]
+        width = max(min(shutil.get_terminal_size((100, 24)).columns, 110), 60) - len(INDENT)
+        lines = [line for text in texts for line in textwrap.wrap(text, width)]
+        self.stdout.write(f"{first}  {lines[0]}", self._style(step.status))
+        for line in lines[1:]:
+            self.stdout.write(f"{INDENT}{line}")
+        self.stdout.flush()
+
+    def _show_verdict(self, steps: list[Step], status: Status) -> None:
+        count = Counter(step.status for step in steps)
+        many = {kind: "s" for kind in (Status.WARNING,) if count[kind] > 1}
+        counts = ", ".join(f"{count[it]} {it}{many.get(it, '')}" for it in Status if count[it])
+        told = {
+            Status.OK: "All is well",
+            Status.WARNING: "It works, but needs attention",
+            Status.FAILED: "It needs mending",
+        }
+        self.stdout.write(f"\n{self._mark(status)} {told[status]}: {counts}.", self._style(status))
+
+    def _mark(self, status: Status) -> str:
+        try:
+            "✓✗".encode(getattr(self.stdout, "encoding", None) or "utf-8")
+        except UnicodeEncodeError:
+            return PLAIN_MARKS[status]
+        return MARKS[status]
+
+    def _style(self, status: Status) -> Callable[[str], str] | None:
+        styles = {
+            Status.OK: self.style.SUCCESS,
+            Status.WARNING: self.style.WARNING,
+            Status.FAILED: self.style.ERROR,
+        }
+        return styles.get(status)
+
+
+def _document(steps: list[Step], status: Status) -> dict[str, Any]:
+    """Return the JSON document; its names and statuses are an interface."""
+    return {
+        "verdict": status,
+        "exit_status": EXIT[status],
+        "at": timezone.now().isoformat(timespec="seconds"),
+        "version": __version__,
+        "steps": [asdict(step) for step in steps],
+    }
