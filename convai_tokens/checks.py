@@ -15,6 +15,7 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django.utils.module_loading import import_string
 
 from .conf import DEFAULTS, app_settings
+from .engine_checks import check_task_engine
 from .payloads import named_end_user
 
 MIDDLEWARE = "convai_tokens.middleware.ConvaiTokenMiddleware"
@@ -258,5 +259,6 @@ CHECKS: tuple[Check, ...] = (
     check_end_user,
     check_values,
     check_encryption_keys,
+    check_task_engine,
 )
 DEPLOY_CHECKS: tuple[Check, ...] = (check_own_keys, check_shared_cache)

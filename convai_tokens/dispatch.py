@@ -10,15 +10,20 @@ import logging
 import os
 import queue
 import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from django.db import connections
 
-from .revocation import attempt
+from .revocation import CLAIM, attempt
 
 logger = logging.getLogger("convai_tokens")
 
 THREADS = 2
 QUEUE_LENGTH = 1000
+MESSAGE_LIFETIME = 3600  # seconds; a hint this old is news to nobody
+
+Work = tuple[Callable[[list[int]], None], list[int]]
 
 
 def inline(token_ids: list[int]) -> None:
@@ -32,41 +37,96 @@ def thread(token_ids: list[int]) -> None:
     The threads are daemons: a process that exits leaves the rest to the sweep, and so does a queue
     that is full.
     """
-    _start_threads()
-    for token_id in token_ids:
-        try:
-            _queue.put_nowait(token_id)
-        except queue.Full:
-            logger.warning("The queue of revocations is full; the sweep will do the rest.")
-            return
+    _leave_to_threads((inline, [token_id]) for token_id in token_ids)
+
+
+def django_task(token_ids: list[int]) -> None:
+    """Enqueue tasks of Django's tasks framework, or of its backport ``django_tasks``.
+
+    From the same threads, and so without a wait: the store of the tasks may be away or hang.
+    """
+    _leave_to_threads((_send_django_task, ids) for ids in _messages(token_ids))
+
+
+def celery(token_ids: list[int]) -> None:
+    """Enqueue Celery tasks, from the same threads: the broker may be away or hang."""
+    _leave_to_threads((_send_celery_task, ids) for ids in _messages(token_ids))
+
+
+def _messages(token_ids: list[int]) -> Iterable[list[int]]:
+    starts = range(0, len(token_ids), CLAIM)
+    return (token_ids[start : start + CLAIM] for start in starts)
+
+
+# The engines are optional: their modules are imported by the first message, not before.
+
+
+def _send_django_task(token_ids: list[int]) -> None:
+    from .django_task import revoke
+
+    revoke.enqueue(token_ids)
+
+
+def _send_celery_task(token_ids: list[int]) -> None:
+    from .celery_task import revoke
+
+    revoke.apply_async((token_ids,), expires=MESSAGE_LIFETIME)
 
 
 _lock = threading.Lock()
-_queue: queue.Queue[int] = queue.Queue(QUEUE_LENGTH)
+_queue: queue.Queue[Work] = queue.Queue(QUEUE_LENGTH)
 _threads: list[threading.Thread] = []
+
+
+def _leave_to_threads(works: Iterable[Work]) -> None:
+    _start_threads()
+    for work in works:
+        try:
+            _queue.put_nowait(work)
+        except queue.Full:
+            logger.warning("The queue of revocations is full; the sweep will do the rest.")
+            return
 
 
 def _start_threads() -> None:
     with _lock:
         while len(_threads) < THREADS:
             worker = threading.Thread(
-                target=_work, args=(_queue,), name=f"convai-dispatch-{len(_threads)}", daemon=True
+                target=_work, args=(_queue,), name=f"convai-revoke-{len(_threads)}", daemon=True
             )
             worker.start()
             _threads.append(worker)
 
 
-def _work(waiting: queue.Queue[int]) -> None:
+def _work(waiting: queue.Queue[Work]) -> None:
     while True:
-        token_id = waiting.get()
+        run, token_ids = waiting.get()
+        failed = True
         try:
-            attempt([token_id])
-            if waiting.empty():  # no connection is kept while the thread waits for work
-                connections.close_all()
-        except Exception:
-            logger.exception("Revoking token %s failed here; the sweep will try again.", token_id)
+            run(token_ids)
+            failed = False
+        except Exception as error:  # noqa: BLE001 - whatever the engine or the database raises
+            _log_failure(run, token_ids, error)
         finally:
+            # None is kept while the thread waits, nor one that the database may have dropped.
+            if failed or waiting.empty():
+                with suppress(Exception):
+                    connections.close_all()
             waiting.task_done()
+
+
+def _log_failure(run: Callable[[list[int]], None], token_ids: list[int], error: Exception) -> None:
+    if run is inline:
+        text = "Revoking tokens %s failed here; the sweep will try again."
+        logger.error(text, token_ids, exc_info=error)
+        return
+    # One line without a traceback: while a broker is away, every logout comes by here.
+    logger.error(
+        "Tokens %s could not be handed to the task engine, the sweep will revoke them: %s: %s",
+        token_ids,
+        type(error).__name__,
+        error,
+    )
 
 
 def _forget_threads() -> None:

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from . import lifecycle
 from .conf import app_settings
+from .convai.client import get_client
 from .credentials import (
     SESSION_STACK,
     Credential,
@@ -27,7 +28,7 @@ from .credentials import (
     session_key_digest,
     session_key_digests,
 )
-from .exceptions import ConvaiTokensError
+from .exceptions import ConvaiTokensError, ConvaiUnavailable
 from .logins import (
     LoginNote,
     changed_password,
@@ -165,11 +166,27 @@ def _login_block(
     if note.done:
         return None
     note.done = True
-    credential = _credential(note, data)
-    if credential is None or not app_settings.imported("ISSUE_IF")(request, note.user):
+    found = _hindrance(note) or _credential(note, data)
+    if found is None or not app_settings.imported("ISSUE_IF")(request, note.user):
         return None
-    payload: dict[str, Any] = app_settings.imported("PAYLOAD")(_block(note, credential))
+    if isinstance(found, ConvaiUnavailable):
+        block = failed_block(note.user, found)
+    else:
+        block = _block(note, found)
+    payload: dict[str, Any] = app_settings.imported("PAYLOAD")(block)
     return payload
+
+
+def _hindrance(note: LoginNote) -> ConvaiUnavailable | None:
+    """Return why this login gets no token, if that is known without asking the database.
+
+    So that a Convai that is down costs nothing: the learner session starts with the first token
+    that it asks for. Not where only the login can tell the device; nor with a Django session, whose
+    learner session may have ended and then has to be renewed by the login.
+    """
+    if note.device or note.session is not None:
+        return None
+    return get_client().hindrance()
 
 
 def _credential(note: LoginNote, data: dict[str, Any]) -> Credential | None:

@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from . import signals
+from .conf import app_settings
 from .convai.client import get_client
 from .exceptions import (
     ConvaiPaused,
@@ -30,8 +31,13 @@ from .sealing import unseal
 
 logger = logging.getLogger("convai_tokens")
 
-LEASE = timedelta(seconds=60)  # far above the longest call, CONNECT_TIMEOUT + READ_TIMEOUT
-FIRST_DELAY, LONGEST_DELAY = 2.0, 600.0  # seconds between the tries
+# Short enough that what a killed worker held is paid within a minute; longer where timeouts are.
+LEASE = timedelta(seconds=30)
+CLAIM = 4  # what one thread claims at once
+# Seconds between the tries. The longest is short, because it is also how long a token outlives an
+# outage; what spares a Convai that is down is the breaker.
+FIRST_DELAY, LONGEST_DELAY = 2.0, 30.0
+LOUD_ATTEMPTS = 3  # of one token, that are worth a warning each
 MAX_REJECTIONS = 3  # of answers that blame the token without naming it; then it counts as gone
 
 
@@ -53,10 +59,11 @@ def claim(limit: int, token_ids: Sequence[int] | None = None) -> list[ConvaiToke
     """Take the lease on up to ``limit`` due revocations, or on those of ``token_ids``."""
     now = timezone.now()
     tokens = ConvaiToken.objects.using(database())
-    due = tokens.due(now).order_by("next_attempt_at", "pk")
+    # Not by pk as well: of many that fell due at once, PostgreSQL would sort all for each claim.
+    due = tokens.due(now).order_by("next_attempt_at")
     if token_ids is not None:
         due = due.filter(pk__in=token_ids)
-    until = now + LEASE
+    until = now + lease()
     if connections[database()].features.has_select_for_update_skip_locked:
         with transaction.atomic(using=database()):
             claimed = list(due.select_for_update(skip_locked=True)[:limit])
@@ -70,6 +77,12 @@ def claim(limit: int, token_ids: Sequence[int] | None = None) -> list[ConvaiToke
     for token in claimed:
         token.claimed_until = until
     return claimed
+
+
+def lease() -> timedelta:
+    """Return how long a claim holds: longer than all calls of one claim, should each time out."""
+    one_call = app_settings.CONNECT_TIMEOUT + app_settings.READ_TIMEOUT
+    return max(LEASE, timedelta(seconds=(CLAIM + 1) * one_call))
 
 
 def _held(token: ConvaiToken) -> Q:
@@ -102,6 +115,8 @@ def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> bool:
     if isinstance(error, TokenGone) or rejections >= MAX_REJECTIONS:
         return _settle(token, Status.GONE, Kind.GONE, error.describe())
     level = logging.WARNING if isinstance(error, ConvaiUnavailable) else logging.ERROR
+    if token.attempts >= LOUD_ATTEMPTS:
+        level = logging.DEBUG  # an outage of a day would fill the log; the row keeps the last error
     logger.log(level, "Token %s is still owed: %s", token.pk, error.describe())
     ConvaiToken.objects.using(database()).filter(_held(token)).update(
         attempts=F("attempts") + 1,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,14 +22,13 @@ from django.utils import timezone
 from .conf import app_settings
 from .lifecycle import Kind, Status, database, end_sessions, record
 from .models import ConvaiToken, EndReason, LearnerSession, TokenEvent
-from .revocation import claim, pay
+from .revocation import CLAIM, claim, pay
 
 logger = logging.getLogger("convai_tokens")
 
 STALE = timedelta(minutes=2)  # a generate call that hasn't come back by then has died
 BATCH = 500
 SEEN_KEY = "convai_tokens.sweep_seen"
-CLAIM = 4  # small enough that the last one is called long before the lease ends
 DEAD = (Status.REVOKED, Status.GONE, Status.LAPSED, Status.FAILED, Status.UNKNOWN)
 
 
@@ -175,7 +174,12 @@ def pay_all(workers: int, stopped: Callable[[], bool]) -> int:
     if workers == 1:
         return _pay_claims(stopped)
     with ThreadPoolExecutor(workers, thread_name_prefix="convai-sweep") as pool:
-        return sum(pool.map(_pay_in_thread, [stopped] * workers))
+        paying = [pool.submit(_pay_in_thread, stopped) for _ in range(workers)]
+        # With a timeout: the system may deliver a stop signal to any thread, and Python runs its
+        # handler only once this one wakes up.
+        while wait(paying, timeout=0.5).not_done:
+            pass
+        return sum(thread.result() for thread in paying)
 
 
 def _pay_in_thread(stopped: Callable[[], bool]) -> int:

@@ -6,10 +6,11 @@ Both are per process and thread-safe. Neither holds a lock while Convai is being
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ..exceptions import ConvaiPaused, ConvaiRefused, ConvaiTokensError, ConvaiUnavailable
 
@@ -19,7 +20,7 @@ FAILURES = 3  # in a row, before it opens
 PAUSE = 15.0  # seconds until one call may probe, unless Convai named a time
 REFUSED_PAUSE = 60.0  # seconds; a bad key or an exhausted plan needs a person to mend it
 PROBE_TIME = 10.0  # seconds after which a probe that nobody heard of counts as lost
-PATIENCE = 0.5  # seconds that a call in flight may take before nobody queues behind it
+PATIENCE = 1.0  # seconds that a call in flight may take before nobody queues behind it
 
 
 class Breaker:
@@ -83,7 +84,10 @@ class Bulkhead:
 
     def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._slots = threading.BoundedSemaphore(size)
+        # A semaphore that is written in C: threading's doubles the price of a slot.
+        self._slots: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(size):
+            self._slots.put(None)
         self._entered: dict[int, float] = {}
 
     @contextmanager
@@ -93,18 +97,41 @@ class Bulkhead:
         One that finds all slots taken waits only while Convai is quick: once the oldest call in
         flight is slow, everybody else passes by, so that a hanging Convai occupies few threads.
         """
-        if not self._slots.acquire(blocking=False):
-            now = self._clock()
-            oldest = min(list(self._entered.values()), default=now)
-            wait = min(oldest + PATIENCE - now, budget)
-            if wait <= 0 or not self._slots.acquire(timeout=wait):
-                raise ConvaiUnavailable(
-                    "Too many learners wait for Convai already.", code="convai_busy", retry_after=1
-                )
+        try:
+            self._slots.get_nowait()
+        except queue.Empty:
+            self._wait_for_slot(budget)
         me = threading.get_ident()
         self._entered[me] = self._clock()
         try:
             yield
         finally:
             self._entered.pop(me, None)
-            self._slots.release()
+            self._slots.put(None)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether all slots are taken, and Convai is too slow to queue for one."""
+        return self._slots.empty() and self._patience_left() <= 0
+
+    def _patience_left(self) -> float:
+        """Seconds until the oldest call in flight counts as slow."""
+        now = self._clock()
+        return min(list(self._entered.values()), default=now) + PATIENCE - now
+
+    def _wait_for_slot(self, budget: float) -> None:
+        """Take a slot as soon as one comes free; raise ``ConvaiUnavailable`` if none does."""
+        deadline = self._clock() + budget
+        # Asked anew each time: the call that was the oldest may have come back meanwhile.
+        while (wait := min(self._patience_left(), deadline - self._clock())) > 0:
+            with suppress(queue.Empty):
+                self._slots.get(timeout=wait)
+                return
+        raise busy()
+
+
+def busy() -> ConvaiUnavailable:
+    """Return the outcome of a call that was not made because too many wait for theirs."""
+    return ConvaiUnavailable(
+        "Too many learners wait for Convai already.", code="convai_busy", retry_after=1
+    )

@@ -28,9 +28,9 @@ from requests.adapters import HTTPAdapter
 
 from .. import __version__
 from ..conf import Secret, app_settings
-from ..exceptions import ConvaiRefused, ConvaiTokensError, ConvaiUnavailable
+from ..exceptions import ConvaiPaused, ConvaiRefused, ConvaiTokensError, ConvaiUnavailable
 from .answers import GeneratedToken, Verb, confirmed_revoked, extended_until, generated_token
-from .breaker import Breaker, Bulkhead
+from .breaker import Breaker, Bulkhead, busy
 
 logger = logging.getLogger("convai_tokens")
 
@@ -77,15 +77,25 @@ class ConvaiClient:
             self._http.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=POOL_SIZE))
 
     @contextmanager
-    def admission(self, budget: float | None = None) -> Iterator[None]:
+    def admission(self, budget: float | None = None) -> Iterator[float]:
         """Hold the right to make a learner's call; to be taken before anything is written for it.
 
-        Raises ``ConvaiUnavailable`` at once while Convai is known to be down, and after a short
-        wait (at most ``budget`` seconds) when too many learners wait for it already.
+        Gives the seconds of the ``budget`` that are left for the call. Raises ``ConvaiUnavailable``
+        at once while Convai is known to be down, and after a wait when too many learners wait for
+        it already: half of the budget at most, so that a call in a hurry doesn't pass for a failure
+        of Convai's.
         """
         self.breaker.check()
-        with self._bulkhead.slot(self._whole if budget is None else budget):
-            yield
+        deadline = self._deadline(budget)
+        with self._bulkhead.slot((deadline - time.monotonic()) / 2):
+            yield deadline - time.monotonic()
+
+    def hindrance(self) -> ConvaiUnavailable | None:
+        """Return why no learner's call would be made now, None if one would. Calls nobody."""
+        left = self.breaker.pause_left
+        if left:
+            return ConvaiPaused("Convai is not being called for now.", retry_after=left)
+        return busy() if self._bulkhead.stuck else None
 
     def generate(self, budget: float | None = None) -> GeneratedToken:
         """Generate a token within ``budget`` seconds (default: one call's timeouts).

@@ -97,7 +97,7 @@ def test_login_logout_and_token_requests_interleaved_a_thousand_times_leave_noth
         return lambda: lifecycle.end_session(session.pk, EndReason.LOGOUT)
 
     for number in range(125):  # 125 sessions, 8 steps each at once: a thousand
-        session = lifecycle.open_session(bearer_credential("knox", str(number)), learner)
+        session = lifecycle.open_session(bearer_credential("custom", str(number)), learner)
         steps = [
             generate(session),
             generate(session),
@@ -150,7 +150,7 @@ def test_two_workers_never_claim_the_same_row(learner: Any, at_once: Any) -> Non
 def test_first_requests_of_one_credential_at_once_open_one_session(
     learner: Any, at_once: Any
 ) -> None:
-    credential = bearer_credential("knox", "a digest")
+    credential = bearer_credential("custom", "a digest")
 
     outcomes = at_once(*[lambda: lifecycle.open_session(credential, learner).pk] * 16)
 
@@ -160,7 +160,7 @@ def test_first_requests_of_one_credential_at_once_open_one_session(
 
 
 def test_a_session_ended_by_many_at_once_ends_once(convai: Any, learner: Any, at_once: Any) -> None:
-    session = lifecycle.open_session(bearer_credential("knox", "a digest"), learner)
+    session = lifecycle.open_session(bearer_credential("custom", "a digest"), learner)
     lifecycle.generate(session)
 
     outcomes = at_once(*[lambda: lifecycle.end_session(session.pk, EndReason.LOGOUT)] * 16)

@@ -1,0 +1,8 @@
+"""Where Celery's autodiscovery looks for tasks. Other engines look here too, without Celery."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+if find_spec("celery"):
+    from . import celery_task  # noqa: F401
