@@ -1,0 +1,225 @@
+"""The breaker and the bulkhead, with a clock of the test's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from convai_tokens.convai.breaker import FAILURES, PATIENCE, PAUSE, PROBE_TIME, Breaker, Bulkhead
+from convai_tokens.exceptions import (
+    ConvaiPaused,
+    ConvaiRefused,
+    ConvaiUnavailable,
+    TokenGone,
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker(clock)
+
+
+def fail(breaker: Breaker, times: int, **error: Any) -> None:
+    for _ in range(times):
+        breaker.heard(ConvaiUnavailable("down", **error))
+
+
+def is_open(breaker: Breaker) -> bool:
+    try:
+        breaker.check()
+    except ConvaiPaused:
+        return True
+    return False
+
+
+def test_it_opens_after_some_failures_in_a_row(breaker: Breaker) -> None:
+    fail(breaker, FAILURES - 1)
+    assert not is_open(breaker)
+    fail(breaker, 1)
+
+    with pytest.raises(ConvaiPaused) as caught:
+        breaker.check()
+
+    assert caught.value.retry_after == PAUSE
+    assert breaker.pause_left == PAUSE
+
+
+@pytest.mark.parametrize("answer", ["a token", TokenGone("unknown")])
+def test_an_answer_in_between_starts_the_count_anew(breaker: Breaker, answer: object) -> None:
+    fail(breaker, FAILURES - 1)
+    breaker.heard(answer)
+    fail(breaker, FAILURES - 1)
+
+    assert not is_open(breaker)
+
+
+def test_a_rate_limit_opens_it_at_once_for_as_long_as_convai_says(
+    breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker, 1, code="convai_rate_limited", retry_after=42)
+
+    assert breaker.pause_left == 42
+    clock.now += 41
+    assert is_open(breaker)
+    clock.now += 2
+    assert not is_open(breaker)
+
+
+def test_a_refusal_opens_it_at_once_and_is_told_loudly(
+    breaker: Breaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    breaker.heard(ConvaiRefused("The API key is bad."))
+
+    assert is_open(breaker)
+    assert next(record.levelname for record in caplog.records) == "ERROR"
+
+
+def test_one_probe_of_a_crowd_is_let_through(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    barrier = threading.Barrier(8)
+    through: list[bool] = []
+
+    def try_it() -> None:
+        barrier.wait()
+        through.append(not is_open(breaker))
+
+    threads = [threading.Thread(target=try_it) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert through.count(True) == 1
+
+
+def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    breaker.check()
+    breaker.heard("a token")
+
+    assert breaker.pause_left == 0
+    assert not is_open(breaker)
+    assert not is_open(breaker)
+
+
+def test_a_probe_that_fails_keeps_it_open_for_another_pause(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    breaker.check()
+    clock.now += 3
+    fail(breaker, 1)
+
+    assert breaker.pause_left == PAUSE
+
+
+def test_a_probe_that_nobody_heard_of_makes_room_for_the_next(
+    breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    breaker.check()
+    clock.now += PROBE_TIME - 1
+    assert is_open(breaker)
+    clock.now += 1
+
+    assert not is_open(breaker)
+
+
+def test_a_breaker_that_closes_while_somebody_waits_for_its_lock_lets_them_through(
+    breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker, FAILURES)
+
+    class ClosesMeanwhile:
+        def __enter__(self) -> None:
+            breaker._open_until = 0.0
+
+        def __exit__(self, *args: object) -> None:
+            pass
+
+    breaker._lock = ClosesMeanwhile()  # type: ignore[assignment]
+
+    assert not is_open(breaker)
+
+
+def hold(bulkhead: Bulkhead, entered: threading.Event, release: threading.Event) -> None:
+    with bulkhead.slot(1):
+        entered.set()
+        release.wait(30)
+
+
+@pytest.fixture
+def held() -> Any:
+    """Hold a bulkhead's slot in another thread until told otherwise."""
+    release, threads = threading.Event(), []
+
+    def start(bulkhead: Bulkhead) -> Callable[[], None]:
+        entered = threading.Event()
+        threads.append(threading.Thread(target=hold, args=(bulkhead, entered, release)))
+        threads[-1].start()
+        assert entered.wait(30)
+        return release.set
+
+    yield start
+    release.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_slot_that_comes_free_soon_is_waited_for(held: Any) -> None:
+    bulkhead = Bulkhead(1)
+    let_go = held(bulkhead)
+    timer = threading.Timer(0.05, let_go)
+    timer.start()
+
+    with bulkhead.slot(30):
+        timer.join()
+
+
+def test_nobody_queues_behind_a_call_that_is_slow(held: Any, clock: Clock) -> None:
+    bulkhead = Bulkhead(1, clock)
+    held(bulkhead)
+    clock.now += PATIENCE
+
+    with pytest.raises(ConvaiUnavailable) as caught, bulkhead.slot(30):
+        pass
+
+    assert caught.value.code == "convai_busy"
+    assert caught.value.retry_after == 1
+
+
+def test_nobody_waits_longer_than_their_budget(held: Any, clock: Clock) -> None:
+    bulkhead = Bulkhead(1, clock)
+    held(bulkhead)
+
+    with pytest.raises(ConvaiUnavailable), bulkhead.slot(0):
+        pass
+
+
+def test_a_slot_comes_back_when_the_call_fails() -> None:
+    bulkhead = Bulkhead(1)
+
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), bulkhead.slot(1):
+            raise ZeroDivisionError
+
+    with bulkhead.slot(0):
+        assert not bulkhead._slots.qsize()
