@@ -1,0 +1,17 @@
+"""The LMS site's settings for load: the MD5 test hasher, and with LOAD_PLAIN the site without us.
+
+With Django's own hasher a login is half a second of CPU, beside which nothing of ours shows.
+"""
+
+from __future__ import annotations
+
+import os
+
+from lms_site.settings import *  # noqa: F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+if os.environ.get("LOAD_PLAIN"):
+    INSTALLED_APPS = [app for app in INSTALLED_APPS if app != "convai_tokens"]  # noqa: F405
+    MIDDLEWARE = [name for name in MIDDLEWARE if not name.startswith("convai_tokens")]  # noqa: F405
+    ROOT_URLCONF = "benchmarks.load_urls"
