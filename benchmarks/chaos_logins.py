@@ -26,6 +26,7 @@ from .chaos_learners import Learner, make_users
 from .chaos_world import Report, Web, World, kill
 
 NAME = "kill-logins"
+TRIES = 3  # until a login comes to the moment at which its worker is to die
 MEASURED = 10  # logins without a kill, for their duration
 BEYOND = 1.15  # of a login's duration, up to which kills are spread
 
@@ -65,7 +66,14 @@ def run(world: World, sizes: Sizes, report: Report) -> None:
             share = (number + world.random.random()) / sizes.login_kills * BEYOND
             # Two of seven at the moments that are hard to hit by time.
             moment = {2: GENERATED, 5: KEPT}.get(number % 7, "")
-            kills.append(_kill_one(world, web, name, moment, share * usual, bearer=number % 2 == 0))
+            for _ in range(TRIES):
+                killed = _kill_one(world, web, name, moment, share * usual, bearer=number % 2 == 0)
+                if killed:
+                    kills.append(killed)
+                    break
+                report.note(NAME, f"a login did not come to the moment {moment!r}; again")
+            else:
+                raise RuntimeError(f"No login comes to the moment {moment!r}.")
     _judge(kills, report)
 
 
@@ -87,8 +95,12 @@ def _duration(web: Web, names: list[str]) -> float:
 
 def _kill_one(
     world: World, web: Web, name: str, moment: str, delay: float, *, bearer: bool
-) -> Kill:
-    """Let a learner log in, and kill the worker meanwhile; return what came of it."""
+) -> Kill | None:
+    """Let a learner log in, and kill the worker meanwhile; return what came of it.
+
+    None: the login had an end before the moment came, as on a machine so busy that its budget ran
+    out. Nobody was killed then.
+    """
     before = {token["value"] for token in world.sandbox.ledger()["tokens"]}
     answers: list[bool] = []
 
@@ -109,9 +121,12 @@ def _kill_one(
         world.killed += kill(worker)
     client.join()
     world.take_back()
-    if world.kills() != kills_before + 1:
-        raise RuntimeError(f"{world.kills() - kills_before} processes died of one kill.")
     _wait_for_the_sandbox(world)
+    died = world.kills() - kills_before
+    if moment and died == 0:
+        return None
+    if died != 1:
+        raise RuntimeError(f"{died} processes died of one kill.")
     after = [token["value"] for token in world.sandbox.ledger()["tokens"]]
     tokens = [value for value in after if value not in before]
     return Kill(name, moment or "by time", answers == [True], tokens)
