@@ -124,12 +124,10 @@ def seed(environment: Mapping[str, str], wanted: Mapping[str, Any]) -> None:
     )
 
 
-def put_under(
-    load: Load, *, after: float = 0.0, happens: Callable[[], None] | None = None
-) -> dict[str, Any]:
+def put_under(load: Load, *, happens: Callable[[], None] | None = None) -> dict[str, Any]:
     """Run the load in its own process; return what ``load_client`` tells.
 
-    ``happens`` is called ``after`` so many seconds of it.
+    ``happens`` is called as soon as it has begun.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.load_client"],
@@ -147,7 +145,6 @@ def put_under(
             if process.stdout.readline() != "go\n":
                 raise ProcessError("The clients can't connect.")
             if happens is not None:
-                time.sleep(after)
                 happens()
             told: dict[str, Any] = json.loads(process.stdout.read())
             return told

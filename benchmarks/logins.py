@@ -30,6 +30,7 @@ LATENCY = 0.15  # seconds to a healthy Convai and back
 WARM_UP = 3.0  # seconds of logins that nobody counts
 WAKE_UP = 1.0  # seconds in which each thread opens its database connection again
 USERS = 20_000
+STEADY = 60.0  # requests a second of all clients together, where they are paced
 MOST_LOGOUTS = 600.0  # a second, more than two cores manage
 Fault = Callable[[Sandbox], None]
 OUTAGE = Limits(p99_ratio=1.25, throughput_ratio=0.9)
@@ -38,7 +39,10 @@ LOGOUT = Limits(p99_more=20.0)
 
 @dataclass(frozen=True)
 class Case:
-    """What is done, and what Convai does once the load has begun."""
+    """What is done, and what Convai does once the load has begun.
+
+    Clients that aren't ``paced`` send their next request as soon as they have an answer.
+    """
 
     title: str
     limits: Limits
@@ -63,7 +67,8 @@ def limit(sandbox: Sandbox) -> None:
 
 
 CASES = {
-    "healthy": Case("Convai healthy, 150 ms", Limits(no_token=0.001)),
+    "healthy": Case("Convai healthy, 150 ms", Limits(no_token=0.001), paced=True),
+    "healthy-flood": Case("logins as fast as can be, Convai healthy", Limits()),
     "hanging": Case("Convai hanging", OUTAGE, hang),
     "refusing": Case("Convai refusing connections", OUTAGE, refuse),
     "429": Case("Convai answering 429", OUTAGE, limit),
@@ -94,7 +99,7 @@ class Run:
         seed(self._environment, {"users": USERS, "logins": logins})
 
     def _logouts_per_second(self, case: Case) -> float:
-        return self._options.logout_rate * 1.1 if case.paced else MOST_LOGOUTS
+        return STEADY * 1.1 if case.paced else MOST_LOGOUTS
 
     def measure(self, case: Case) -> Result:
         """Start both sites, load them in turns, and stop them."""
@@ -107,10 +112,12 @@ class Run:
             turns = ((stack.enter_context(plain), app), (stack.enter_context(app), plain))
             for site, other in turns:
                 self._wake(site, other)
-                put_under(self._logins(site, WARM_UP))
+                put_under(self._logins(site, WARM_UP, rate=0.0))
             sides = [Side(site.name, 200 if case.kind == "login" else 204) for site, _ in turns]
             for turn in range(max(round(self._options.seconds / self._options.slice), 1)):
-                for (site, other), side in zip(turns, sides, strict=True):
+                # In turn first, so that a machine that grows slower or faster favours neither.
+                order = [*zip(turns, sides, strict=True)][:: -1 if turn % 2 else 1]
+                for (site, other), side in order:
                     self._wake(site, other)
                     strikes = turn == 0 and site is app and case.fault is not None
                     fault = partial(cast(Fault, case.fault), sandbox) if strikes else None
@@ -124,15 +131,15 @@ class Run:
         clients = self._options.clients
         put_under(Load("me", site.ports, clients, WAKE_UP, bearers=bearers))
 
-    def _logins(self, site: LoadSite, seconds: float) -> Load:
+    def _logins(self, site: LoadSite, seconds: float, rate: float) -> Load:
         first, self._learner = self._learner, (self._learner + USERS // 3) % USERS
-        return Load("login", site.ports, self._options.clients, seconds, first, USERS)
+        clients = self._options.clients
+        return Load("login", site.ports, clients, seconds, first, USERS, rate=rate)
 
     def _put_under(self, case: Case, site: LoadSite, fault: Callable[[], None] | None) -> Any:
-        seconds = self._options.slice
+        seconds, rate = self._options.slice, STEADY if case.paced else 0.0
         if case.kind == "login":
-            load = self._logins(site, seconds)
-            return put_under(load, after=self._options.fault_after, happens=fault)
+            return put_under(self._logins(site, seconds, rate), happens=fault)
         load = Load(
             "logout",
             site.ports,
@@ -140,7 +147,7 @@ class Run:
             seconds,
             first=self._used[site.name],
             bearers=self._files[site.name],
-            rate=self._options.logout_rate if case.paced else 0.0,
+            rate=rate,
         )
         told = put_under(load, happens=fault)
         self._used[site.name] += len(told["answers"])
@@ -153,10 +160,8 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--database", default="postgres://root@127.0.0.1:5432/postgres", metavar="URL")
     add("--seconds", type=float, default=60.0, help="measured on each site in each case")
-    add("--slice", type=float, default=10.0, help="seconds of one turn")
+    add("--slice", type=float, default=5.0, help="seconds of one turn")
     add("--clients", type=int, default=64)
-    add("--fault-after", type=float, default=1.0, help="seconds for which Convai is still healthy")
-    add("--logout-rate", type=float, default=60.0, help="logouts a second, of all clients together")
     add(
         "--cases",
         nargs="+",
@@ -181,8 +186,8 @@ def main() -> int:
     print(
         f"{options.clients} clients; each site {PROCESSES} gunicorn processes of "
         f"{-(-options.clients // PROCESSES)} threads (gthread); {options.seconds:.0f} s a site "
-        f"and case, in turns of {options.slice:.0f} s; the fault comes after "
-        f"{options.fault_after:.0f} s; "
+        f"and case, in turns of {options.slice:.0f} s; the fault comes as the app's first turn "
+        f"begins; paced clients send {STEADY:.0f} requests a second together; "
         f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} before",
     )
     print(f"\n{heading()}", flush=True)

@@ -21,6 +21,7 @@ logger = logging.getLogger("convai_tokens")
 
 THREADS = 2
 QUEUE_LENGTH = 1000
+IDLE = 0.2  # seconds; opening a connection for each logout costs more than the logout itself
 MESSAGE_LIFETIME = 3600  # seconds; a hint this old is news to nobody
 
 Work = tuple[Callable[[list[int]], None], list[int]]
@@ -100,19 +101,28 @@ def _start_threads() -> None:
 
 def _work(waiting: queue.Queue[Work]) -> None:
     while True:
-        run, token_ids = waiting.get()
-        failed = True
+        run, token_ids = _next(waiting)
         try:
             run(token_ids)
-            failed = False
         except Exception as error:  # noqa: BLE001 - whatever the engine or the database raises
             _log_failure(run, token_ids, error)
+            _disconnect()  # the database may have dropped the connection
         finally:
-            # None is kept while the thread waits, nor one that the database may have dropped.
-            if failed or waiting.empty():
-                with suppress(Exception):
-                    connections.close_all()
             waiting.task_done()
+
+
+def _next(waiting: queue.Queue[Work]) -> Work:
+    """Wait for work; keep no database connection through a longer wait."""
+    try:
+        return waiting.get(timeout=IDLE)
+    except queue.Empty:
+        _disconnect()
+        return waiting.get()
+
+
+def _disconnect() -> None:
+    with suppress(Exception):
+        connections.close_all()
 
 
 def _log_failure(run: Callable[[list[int]], None], token_ids: list[int], error: Exception) -> None:

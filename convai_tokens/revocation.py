@@ -42,7 +42,12 @@ MAX_REJECTIONS = 3  # of answers that blame the token without naming it; then it
 
 
 def attempt(token_ids: Sequence[int]) -> int:
-    """Try to revoke those of the tokens that are due and unclaimed; return how many are dead."""
+    """Try to revoke those of the tokens that are due and unclaimed; return how many are dead.
+
+    Does nothing at all while Convai is known to be down: the sweep will do it.
+    """
+    if get_client().breaker.pause_left:
+        return 0
     return sum(pay(token) for token in claim(len(token_ids), token_ids))
 
 

@@ -294,6 +294,9 @@ def get_client() -> ConvaiClient:
     global _current
     names = ("BASE_URL", "CONNECT_TIMEOUT", "READ_TIMEOUT", "MAX_CONCURRENT")
     wanted = tuple(getattr(app_settings, name) for name in names)
+    current = _current
+    if current is not None and current[0] == wanted:  # the common case, without the lock
+        return current[1]
     with _lock:
         if _current is None or _current[0] != wanted:
             base_url, connect_timeout, read_timeout, max_concurrent = wanted

@@ -149,6 +149,7 @@ def test_after_a_failure_a_thread_drops_its_connections_and_goes_on(
     rest_is_queued.set()
     eventually(handed_over)
 
+    eventually(lambda: len(done) == 3)
     assert done == ["closed", "tried", "closed"]
     assert "Revoking tokens [1] failed here; the sweep will try again." in caplog.text
     assert "the database went away" in caplog.text  # with its traceback
