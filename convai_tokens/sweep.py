@@ -7,7 +7,8 @@ memory nor a transaction grows with the backlog.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import queue
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,23 +47,33 @@ class SweepReport:
     owed: int = 0
 
 
-def sweep(workers: int = 8, stopped: Callable[[], bool] = lambda: False) -> SweepReport:
+def sweep(
+    workers: int = 8,
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[SweepReport], None] = lambda report: None,
+) -> SweepReport:
     """Make one pass, with up to ``workers`` calls to Convai at once; return what it did.
 
     ``stopped`` is asked between batches; once it says yes, the sweep finishes what it holds.
+    ``progress`` is told what is done so far, about twice a second while revocations are paid.
     """
     report = SweepReport()
     report.unknown = give_up_generating()
     report.expired = expire()
     report.ended = end_sessions_of_lost_users()
     report.lapsed = lapse()
-    report.revoked = pay_all(workers, stopped)
+    pay_all(report, workers, stopped, progress)
     report.wiped = wipe_expired()
     report.purged = 0 if stopped() else purge(stopped)
     if not stopped():
         cache.set(SEEN_KEY, timezone.now(), timeout=None)
-    report.owed = ConvaiToken.objects.using(database()).owed().count()
+    report.owed = count_owed()
     return report
+
+
+def count_owed() -> int:
+    """Return how many revocations are owed."""
+    return ConvaiToken.objects.using(database()).owed().count()
 
 
 def last_seen() -> datetime | None:
@@ -169,34 +180,47 @@ def end_sessions_of_lost_users() -> int:
     return ended
 
 
-def pay_all(workers: int, stopped: Callable[[], bool]) -> int:
-    """Pay what is due until nothing is, or until Convai fails a whole claim; return how many."""
+def pay_all(
+    report: SweepReport,
+    workers: int,
+    stopped: Callable[[], bool],
+    progress: Callable[[SweepReport], None],
+) -> None:
+    """Pay what is due until nothing is, or until Convai fails a whole claim; count it."""
     if workers == 1:
-        return _pay_claims(stopped)
+        for settled in _payments(stopped):
+            report.revoked += settled
+            progress(report)
+        return
+    counts: queue.SimpleQueue[int] = queue.SimpleQueue()
     with ThreadPoolExecutor(workers, thread_name_prefix="convai-sweep") as pool:
-        paying = [pool.submit(_pay_in_thread, stopped) for _ in range(workers)]
-        # With a timeout: the system may deliver a stop signal to any thread, and Python runs its
-        # handler only once this one wakes up.
-        while wait(paying, timeout=0.5).not_done:
-            pass
-        return sum(thread.result() for thread in paying)
+        paying = [pool.submit(_pay_in_thread, stopped, counts) for _ in range(workers)]
+        under_way = True
+        while under_way:
+            # With a timeout: the system may deliver a stop signal to any thread, and Python runs
+            # its handler only once this one wakes up.
+            under_way = bool(wait(paying, timeout=0.5).not_done)
+            while not counts.empty():
+                report.revoked += counts.get()
+            progress(report)
+    for thread in paying:
+        thread.result()  # raises what the thread raised
 
 
-def _pay_in_thread(stopped: Callable[[], bool]) -> int:
+def _pay_in_thread(stopped: Callable[[], bool], counts: queue.SimpleQueue[int]) -> None:
     try:
-        return _pay_claims(stopped)
+        for settled in _payments(stopped):
+            counts.put(settled)
     finally:
         connections.close_all()
 
 
-def _pay_claims(stopped: Callable[[], bool]) -> int:
-    settled = 0
-    while not stopped():
-        done = sum(pay(token) for token in claim(CLAIM))
-        settled += done
-        if not done:
-            break
-    return settled
+def _payments(stopped: Callable[[], bool]) -> Iterator[int]:
+    """Yield for each claim how many of its tokens are dead now."""
+    settled = 1
+    while settled and not stopped():
+        settled = sum(pay(token) for token in claim(CLAIM))
+        yield settled
 
 
 def purge(stopped: Callable[[], bool]) -> int:

@@ -12,7 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from convai_tokens import lifecycle, revocation
-from convai_tokens.convai.client import forget_client
+from convai_tokens.convai.client import forget_client, get_client
+from convai_tokens.exceptions import ConvaiRefused
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 from convai_tokens.sealing import seal
 
@@ -34,6 +35,19 @@ def owed(db: None, learner: Any, convai_settings: Callable[..., None]) -> Callab
             ConvaiToken.objects.filter(pk=token.pk).update(sealed=seal(f"value-{number}", token.pk))
 
     return make
+
+
+def test_a_hint_that_finds_convai_down_asks_not_even_the_database(
+    convai: Any, owed: Callable[[int], None], django_assert_num_queries: Any
+) -> None:
+    owed(1)
+    token_id = ConvaiToken.objects.get().pk
+    get_client().breaker.heard(ConvaiRefused("No such key.", code="convai_bad_key"))
+
+    with django_assert_num_queries(0):
+        assert revocation.attempt([token_id]) == 0
+
+    assert [token.pk for token in revocation.claim(1)] == [token_id]  # it is the sweep's now
 
 
 def test_a_claim_excludes_everybody_else(owed: Callable[[int], None]) -> None:

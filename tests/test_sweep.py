@@ -234,7 +234,7 @@ def test_watching_ends_when_it_is_told_to_stop(db: None, monkeypatch: pytest.Mon
     handler = signal.getsignal(signal.SIGTERM)
     passes: list[int] = []
 
-    def one_pass(workers: int, stopped: Callable[[], bool]) -> sweeping.SweepReport:
+    def one_pass(workers: int, stopped: Any, progress: Any) -> sweeping.SweepReport:
         passes.append(workers)
         if len(passes) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -272,15 +272,58 @@ def test_the_command_runs_as_a_process_of_its_own(
     assert convai.live() == []
 
 
-def test_a_sweep_that_finds_nothing_is_quiet_when_watching(
-    db: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sweep_that_finds_nothing_is_quiet_when_watching(db: None) -> None:
     from convai_tokens.management.commands.convai_sweep import Command
 
     out = io.StringIO()
-    Command(stdout=out)._show(sweeping.SweepReport(), quiet=True)
+    Command(stdout=out)._sweep(1, lambda: False, quiet=True)
 
     assert out.getvalue() == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_progress_is_one_line_of_a_terminal(
+    workers: int, convai: Any, owe_real_tokens: Callable[[int], None]
+) -> None:
+    owe_real_tokens(6)
+    convai.set(latency=0.8)
+    out = Terminal()
+
+    call_command("convai_sweep", workers=workers, stdout=out)
+
+    *progress, last = out.getvalue().rstrip("\n").split("\r\033[K")
+    assert "revoked=6" in last
+    assert "owed=0" in last
+    shown = [line for line in progress if line]
+    assert shown
+    assert all("\n" not in line for line in shown)
+    assert "owed=0" not in shown[0]
+
+
+def test_progress_goes_to_the_log_where_there_is_no_terminal(
+    convai: Any,
+    owe_real_tokens: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from convai_tokens.management.commands import convai_sweep
+
+    owe_real_tokens(6)
+    monkeypatch.setattr(convai_sweep, "LOG_EVERY", 0)
+    out = io.StringIO()
+
+    with caplog.at_level("INFO", logger="convai_tokens"):
+        call_command("convai_sweep", workers=1, stdout=out)
+
+    lines = [text for text in caplog.messages if text.startswith("Sweeping: ")]
+    assert "revoked=4" in lines[0]
+    assert "owed=2" in lines[0]
+    assert out.getvalue().count("\n") == 1
 
 
 def test_an_outage_does_not_grow_the_attempts_of_a_token_claimed_by_nobody(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -14,7 +15,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections
 
-from ...sweep import SweepReport, sweep
+from ...sweep import SweepReport, count_owed, sweep
+
+logger = logging.getLogger("convai_tokens")
+
+LOG_EVERY = 10  # seconds
+CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
 
 
 def positive(text: str) -> int:
@@ -70,13 +76,34 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, watch: int | None, workers: int, **options: Any) -> None:
         with stop_signals() as stopped:
-            self._show(sweep(workers, stopped), quiet=bool(watch))
+            self._sweep(workers, stopped, quiet=bool(watch))
             while watch and not pause(watch, stopped):
                 close_old_connections()
-                self._show(sweep(workers, stopped), quiet=True)
+                self._sweep(workers, stopped, quiet=True)
 
-    def _show(self, report: SweepReport, *, quiet: bool) -> None:
-        """Print one line on what was done; with ``--watch``, only when there is something."""
-        counts = asdict(report)
-        if not quiet or any(counts.values()):
-            self.stdout.write(" ".join(f"{name}={count}" for name, count in counts.items()))
+    def _sweep(self, workers: int, stopped: Callable[[], bool], *, quiet: bool) -> None:
+        """Make one pass and print a line on it; with ``--watch``, only if something was done."""
+        self._shown_at = time.monotonic()
+        report = sweep(workers, stopped, self._show_progress)
+        if self.stdout.isatty():
+            self.stdout.write(CLEAR, ending="")
+        if not quiet or any(asdict(report).values()):
+            self.stdout.write(line(report))
+
+    def _show_progress(self, report: SweepReport) -> None:
+        """Rewrite the last line of a terminal every second; elsewhere log every ten."""
+        terminal = self.stdout.isatty()
+        if time.monotonic() - self._shown_at < (1 if terminal else LOG_EVERY):
+            return
+        self._shown_at = time.monotonic()
+        report.owed = count_owed()
+        if terminal:
+            self.stdout.write(CLEAR + line(report), ending="")
+            self.stdout.flush()
+        else:
+            logger.info("Sweeping: %s", line(report))
+
+
+def line(report: SweepReport) -> str:
+    """Return the counts of a report, each with its name."""
+    return " ".join(f"{name}={count}" for name, count in asdict(report).items())
