@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from convai_tokens.exceptions import ConvaiTokensError
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession, TokenEvent
 
 pytestmark = pytest.mark.concurrency
+
+# Of four requests each: a thousand requests, unless more are asked for.
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "250"))
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +122,37 @@ def test_login_logout_and_token_requests_interleaved_a_thousand_times_leave_noth
     assert TokenEvent.objects.filter(kind="session_ended").count() == 125
     assert not ConvaiToken.objects.filter(status__in=LIVE).exists()
     assert convai.summary()["generated"] > 125
+    assert convai.live() == []
+
+
+def test_requests_of_one_session_interleaved_a_thousand_times_leave_nothing_alive(
+    convai: Any, convai_settings: Any, learner: Any, log_in: Any, at_once: Any
+) -> None:
+    convai_settings(MAX_CONCURRENT=50, LOGIN_BUDGET=30, READ_TIMEOUT=30)
+    answers: list[Any] = []
+
+    def sent(cookie: str, path: str) -> Callable[[], Any]:
+        browser = Client()
+        browser.cookies["sessionid"] = cookie
+        if path.startswith("/login/"):
+            return lambda: log_in(path, client=browser)
+        return lambda: browser.post(path)
+
+    for _ in range(ROUNDS):
+        cookie = log_in(client=Client()).cookies["sessionid"].value
+        paths = ["/login/json/", "/logout/json/", "/convai/token/", "/convai/token/"]
+        together = at_once(*[sent(cookie, path) for path in paths])
+        only_expected(together)
+        answers += together
+        # The login over the same session may have gone on under a new key.
+        if "sessionid" in together[0].cookies:
+            sent(together[0].cookies["sessionid"].value, "/logout/json/")()
+
+    # 400: Django's, for a session that another request deleted meanwhile.
+    assert {answer.status_code for answer in answers} <= {200, 204, 400, 401, 403, 409}
+    revocation.attempt(list(ConvaiToken.objects.owed().values_list("pk", flat=True)))
+    assert not LearnerSession.objects.open().exists()
+    assert convai.summary()["generated"] > ROUNDS
     assert convai.live() == []
 
 
