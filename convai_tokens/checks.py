@@ -227,7 +227,9 @@ def check_own_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         Warning(
             "CONVAI_TOKENS['ENCRYPTION_KEYS'] is not set: token values are sealed under a key "
             "derived from SECRET_KEY.",
-            hint="Set keys of their own, so that a change of SECRET_KEY doesn't lose what is owed.",
+            hint="Set keys of their own, so that a change of SECRET_KEY doesn't lose what is owed. "
+            "Put SECRET_KEY first and the new one last, until all processes know both; then the "
+            "new one first.",
             id="convai_tokens.W010",
         )
     ]

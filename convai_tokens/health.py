@@ -217,7 +217,8 @@ def encryption_keys() -> Step:
         f"{len(shut)} of {len(rows)} stored values looked at don't open, {lost} of them owed: "
         f"these can't be revoked. Keys: {whose}.",
         "A key was taken away (a new SECRET_KEY counts), or processes have different settings.",
-        "Put the old key back at the end of ENCRYPTION_KEYS (SECRET_KEY_FALLBACKS for SECRET_KEY).",
+        "Put the old key back at the end of ENCRYPTION_KEYS; an old SECRET_KEY too, or into "
+        "SECRET_KEY_FALLBACKS where ENCRYPTION_KEYS is not set.",
     )
 
 

@@ -106,10 +106,10 @@ def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
 
 def _generate_once(session: LearnerSession, budget: float | None) -> Issued:
     client = get_client()
-    with client.admission(budget):
+    with client.admission(budget) as left:
         token = _intend(session)
         try:
-            generated = client.generate(budget)
+            generated = client.generate(left)
         except ConvaiTokensError as error:
             _settle_failed(token, error)
             raise
@@ -187,8 +187,8 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
     value = unseal(token.sealed, token.pk)
     client = get_client()
     try:
-        with client.admission(budget):
-            expires_at = client.extend(value, budget)
+        with client.admission(budget) as left:
+            expires_at = client.extend(value, left)
     except TokenGone as error:
         with transaction.atomic(using=database()):
             if tokens.move(token.pk, Status.ACTIVE, to=Status.GONE, sealed=""):

@@ -66,9 +66,17 @@ def sweep(
     report.wiped = wipe_expired()
     report.purged = 0 if stopped() else purge(stopped)
     if not stopped():
-        cache.set(SEEN_KEY, timezone.now(), timeout=None)
+        note_seen()
     report.owed = count_owed()
     return report
+
+
+def note_seen() -> None:
+    """Let ``convai_doctor`` know that a sweep came to its end; it did so without a cache too."""
+    try:
+        cache.set(SEEN_KEY, timezone.now(), timeout=None)
+    except Exception as error:  # noqa: BLE001 - whatever the cache's backend raises
+        logger.warning("The cache doesn't take when the sweep was last seen: %r", error)
 
 
 def count_owed() -> int:

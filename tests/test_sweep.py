@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.test import Client
@@ -346,3 +347,15 @@ def test_the_client_of_the_suite_is_not_shared(client: Client) -> None:
     assert get_client() is first
     forget_client()
     assert get_client() is not first
+
+
+def test_a_sweep_comes_to_its_end_without_the_cache(
+    db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*args: Any, **kwargs: Any) -> None:
+        raise ConnectionError("the cache is away")
+
+    monkeypatch.setattr(cache, "set", away)
+
+    assert sweep(workers=1).owed == 0
+    assert "the cache is away" in caplog.text

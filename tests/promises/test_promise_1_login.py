@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from django.db import DatabaseError
 
 from convai_tokens import lifecycle
+from convai_tokens.convai.client import ConvaiClient, get_client
+from convai_tokens.credentials import bearer_credential
 from convai_tokens.models import ConvaiToken
 
 LOGINS = ["/login/json/", "/login/drf/", "/login/knox/"]
@@ -84,6 +87,36 @@ def test_promise_1_login_waits_no_longer_than_its_budget(
 
     # Not a measurement: without the budget this would be half a minute.
     assert time.monotonic() - started < 15
+
+
+@pytest.mark.parametrize("verb", ["generate", "extend"])
+def test_promise_1_login_that_waited_for_a_place_has_less_left_for_its_call(
+    convai: Any,
+    convai_settings: Callable[..., None],
+    learner: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+) -> None:
+    session = lifecycle.open_session(bearer_credential("custom", "a login"), learner)
+    lifecycle.generate(session)
+    convai_settings(MAX_CONCURRENT=1)
+    budgets: list[float] = []
+    call = getattr(ConvaiClient, verb)
+
+    def noted(client: ConvaiClient, *arguments: Any) -> Any:
+        budgets.append(arguments[-1])
+        return call(client, *arguments)
+
+    monkeypatch.setattr(ConvaiClient, verb, noted)
+    slot = get_client().admission(10.0)
+    slot.__enter__()
+    free = threading.Timer(0.3, slot.__exit__, (None, None, None))
+    free.start()
+    getattr(lifecycle, verb)(session, budget=10.0)
+    free.join()
+
+    assert len(budgets) == 1
+    assert budgets[0] < 9.9  # it waited for 0.3 s, or a little less
 
 
 def test_promise_1_login_calls_nobody_while_convai_is_known_to_be_down(
