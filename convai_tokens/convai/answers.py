@@ -36,7 +36,13 @@ MAX_RETRY_AFTER = 3600.0  # a vendor that asks for more gets one probe an hour a
 MAX_TOKEN_LENGTH = 4096
 
 _NAMES_THE_KEY = re.compile(r"api[ _-]?key", re.IGNORECASE)
-_NAMES_THE_TOKEN = re.compile(r"token", re.IGNORECASE)
+# Neither our path, which an error page may quote, nor a parser's "Unexpected token '<'".
+_NAMES_THE_TOKEN = re.compile(r"(?<!revoke-)(?<!extend-)(?<!unexpected )token", re.IGNORECASE)
+_TELLS_OF_DEATH = re.compile(
+    r"unknown|invalid|not valid|expired|not (be )?found|n[o']t exist|no such|no longer|inactive|"
+    r"(already|been|is|was) revoked",
+    re.IGNORECASE,
+)
 _NAMES_A_RATE = re.compile(r"rate limit|limit per minute|too many requests", re.IGNORECASE)
 _NAMES_THE_PLAN = re.compile(r"usage limit|current plan", re.IGNORECASE)
 
@@ -115,10 +121,10 @@ def _failure(
     if (not success and not 400 <= status < 500) or status in (408, 425):
         maybe_done = status >= 500 and status != 503  # whoever answers 503 hasn't begun
         return ConvaiUnavailable(told, retry_after=retry_after, maybe_done=maybe_done)
-    return _refusal(verb, status, text or "", told)
+    return _refusal(verb, status, data, text or "", told)
 
 
-def _refusal(verb: Verb, status: int, text: str, told: str) -> ConvaiTokensError:
+def _refusal(verb: Verb, status: int, data: Any, text: str, told: str) -> ConvaiTokensError:
     """Return the outcome of a 4xx, or of a 2xx that holds an error envelope."""
     if _NAMES_THE_PLAN.search(text):
         return ConvaiRefused(f"{told} The plan's limit is reached.", code="convai_plan_limit")
@@ -127,9 +133,20 @@ def _refusal(verb: Verb, status: int, text: str, told: str) -> ConvaiTokensError
     if verb == "generate":
         # No token is in play, so a 4xx is about us; an envelope inside a 2xx is nonsense.
         return ConvaiRefused(told) if status >= 400 else ConvaiUnavailable(told, maybe_done=True)
-    if status in (404, 410) or (status in (200, 400) and _NAMES_THE_TOKEN.search(text)):
+    if status == 410 or _says_that_the_token_is_gone(status, text):
         return TokenGone(told)
+    if isinstance(data, dict) and data.get("INTERNAL_ERROR"):
+        return ConvaiUnavailable(told, maybe_done=True)
     return TokenRejected(told)
+
+
+def _says_that_the_token_is_gone(status: int, text: str) -> bool:
+    """Tell whether the words leave no doubt: a bare 404 is also what a wrong path gets.
+
+    Nor is a 401 or 403 about a token a proof, for it may mean the one in the header, our key.
+    """
+    tells = _NAMES_THE_TOKEN.search(text) and _TELLS_OF_DEATH.search(text)
+    return bool(tells) and status not in (401, 403)
 
 
 def _error_text(data: Any, success: bool) -> str | None:

@@ -307,29 +307,68 @@ def test_an_exhausted_plan_inside_a_200_is_a_refusal(verb: str, envelope: str) -
     assert read(verb, 200, UNMISTAKABLE[envelope](PLAN_TEXT)).code == "convai_plan_limit"
 
 
-@pytest.mark.parametrize("body", [b"", b"Bad", {"ERROR": KEY_TEXTS[0]}, {"detail": "Not Found"}])
-@pytest.mark.parametrize("status", [404, 410])
+ABOUT_NO_TOKEN = [
+    b"",
+    b"Bad",
+    b"<h1>Not Found</h1> The requested URL /user/revoke-token was not found on this server.",
+    b"No such path: /user/extend-token",
+    {"ERROR": KEY_TEXTS[0]},
+    {"detail": "Not Found"},
+]
+
+
+@pytest.mark.parametrize("body", ABOUT_NO_TOKEN)
 @pytest.mark.parametrize("verb", VERBS_OF_A_TOKEN)
-def test_404_and_410_mean_that_the_token_is_gone(verb: str, status: int, body: Any) -> None:
-    outcome = read(verb, status, body)
+def test_a_410_means_that_the_token_is_gone(verb: str, body: Any) -> None:
+    outcome = read(verb, 410, body)
 
     assert type(outcome) is TokenGone
     assert outcome.code == "token_gone"
 
 
+@pytest.mark.parametrize("body", ABOUT_NO_TOKEN)
+@pytest.mark.parametrize("verb", VERBS_OF_A_TOKEN)
+def test_a_404_that_says_nothing_of_the_token_is_no_proof_for_a_wrong_path_gets_one_too(
+    verb: str, body: Any
+) -> None:
+    assert type(read(verb, 404, body)) is TokenRejected
+
+
 @pytest.mark.parametrize("envelope", sorted(ENVELOPES))
 @pytest.mark.parametrize("text", TOKEN_TEXTS)
+@pytest.mark.parametrize("status", [400, 404])
 @pytest.mark.parametrize("verb", VERBS_OF_A_TOKEN)
-def test_a_400_that_names_the_token_means_that_it_is_gone(
-    verb: str, text: str, envelope: str
+def test_a_400_or_404_that_calls_the_token_dead_means_that_it_is_gone(
+    verb: str, status: int, text: str, envelope: str
 ) -> None:
-    assert type(read(verb, 400, ENVELOPES[envelope](text))) is TokenGone
+    assert type(read(verb, status, ENVELOPES[envelope](text))) is TokenGone
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Could not revoke token, try again later",
+        "The token could not be revoked: database timeout",
+        "token service is temporarily unavailable",
+        "Unexpected token '<', \"<!DOCTYPE\"... is not valid JSON",
+    ],
+)
+@pytest.mark.parametrize("envelope", sorted(UNMISTAKABLE))
+@pytest.mark.parametrize("status", [200, 400, 404])
+@pytest.mark.parametrize("verb", VERBS_OF_A_TOKEN)
+def test_a_failure_that_mentions_a_token_is_not_the_tokens_death(
+    verb: str, status: int, envelope: str, text: str
+) -> None:
+    outcome = read(verb, status, UNMISTAKABLE[envelope](text))
+
+    inside = ConvaiUnavailable if envelope == "INTERNAL_ERROR" else TokenRejected
+    assert type(outcome) is inside
 
 
 @pytest.mark.parametrize("envelope", sorted(UNMISTAKABLE))
 @pytest.mark.parametrize("text", TOKEN_TEXTS)
 @pytest.mark.parametrize("verb", VERBS_OF_A_TOKEN)
-def test_an_error_inside_a_200_that_names_the_token_means_that_it_is_gone(
+def test_an_error_inside_a_200_that_calls_the_token_dead_means_that_it_is_gone(
     verb: str, text: str, envelope: str
 ) -> None:
     assert type(read(verb, 200, UNMISTAKABLE[envelope](text))) is TokenGone
@@ -342,7 +381,11 @@ def test_an_error_inside_a_200_that_names_the_token_means_that_it_is_gone(
 def test_another_4xx_rejects_the_token_without_saying_that_it_is_gone(
     verb: str, status: int, envelope: str, text: str
 ) -> None:
-    assert type(read(verb, status, ENVELOPES[envelope](text))) is TokenRejected
+    outcome = read(verb, status, ENVELOPES[envelope](text))
+
+    # A failure inside of Convai, by its own words.
+    internal = envelope == "INTERNAL_ERROR" and text
+    assert type(outcome) is (ConvaiUnavailable if internal else TokenRejected)
 
 
 @pytest.mark.parametrize("text", TOKEN_TEXTS)
