@@ -6,6 +6,7 @@ Both are per process and thread-safe. Neither holds a lock while Convai is being
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -31,6 +32,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._open_until = 0.0  # 0 while closed, else when the next probe may go
+        self._opened_at = 0.0
 
     def check(self) -> None:
         """Return if a call may be made now; raise ``ConvaiPaused`` if not.
@@ -48,8 +50,12 @@ class Breaker:
                 raise ConvaiPaused("Convai is not being called for now.", retry_after=left)
             self._open_until = now + PROBE_TIME
 
-    def heard(self, outcome: object) -> None:
-        """Take note of a call's outcome: an exception of this app, or whatever else for success."""
+    def heard(self, outcome: object, began: float = math.inf) -> None:
+        """Take note of a call's outcome: an exception of this app, or whatever else for success.
+
+        ``began`` is when the call began, by this breaker's clock. The success of one that was on
+        its way before the breaker opened is no news, and must not shorten a ``Retry-After``.
+        """
         if isinstance(outcome, ConvaiRefused):
             logger.error("Convai refuses this LMS, so it isn't called for a while: %s", outcome)
             self._open(outcome.retry_after or REFUSED_PAUSE)
@@ -57,6 +63,8 @@ class Breaker:
             self._failed(outcome)
         elif self._failures or self._open_until:
             with self._lock:
+                if self._open_until and began < self._opened_at:
+                    return
                 self._failures, self._open_until = 0, 0.0
             logger.info("Convai answers again.")
 
@@ -70,8 +78,14 @@ class Breaker:
     def _open(self, pause: float) -> None:
         with self._lock:
             self._failures = max(self._failures, FAILURES)
-            self._open_until = max(self._open_until, self._clock() + pause)
+            self._opened_at = self._clock()
+            self._open_until = max(self._open_until, self._opened_at + pause)
         logger.warning("Convai is not called for %.0f s.", pause)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next call will be a probe, or is under way as one."""
+        return self._open_until > 0
 
     @property
     def pause_left(self) -> float:

@@ -40,7 +40,8 @@ PATHS: dict[Verb, str] = {
     "revoke": "/user/revoke-token",
 }
 MAX_BODY = 64 * 1024
-MAX_THREADS = 64  # calls in flight, those included that nobody waits for any more
+# Calls in flight, those included that nobody waits for any more; more where MAX_CONCURRENT asks.
+MAX_THREADS = 64
 POOL_SIZE = 32  # as wide as the threads that may wait on Convai; a narrower one churns connections
 
 
@@ -66,7 +67,7 @@ class ConvaiClient:
         self._whole = connect_timeout + read_timeout
         self.breaker = Breaker()
         self._bulkhead = Bulkhead(max_concurrent)
-        self._threads = threading.BoundedSemaphore(MAX_THREADS)
+        self._threads = threading.BoundedSemaphore(max(MAX_THREADS, 2 * max_concurrent))
         self._http = requests.Session()
         # What any deployment tool may set in the environment must not steer the API key: no proxy,
         # no .netrc, no REQUESTS_CA_BUNDLE.
@@ -149,9 +150,11 @@ class ConvaiClient:
         started = time.monotonic()
         result = self._in_thread(verb, body, deadline, read)
         logger.debug("convai %s took %.0f ms", verb, (time.monotonic() - started) * 1000)
-        self.breaker.heard(result)
         if isinstance(result, ConvaiTokensError):
+            if result.code != "convai_busy":  # that is our own lack, and not Convai's failure
+                self.breaker.heard(result, started)
             raise result
+        self.breaker.heard(result, started)
         return result
 
     def _in_thread(

@@ -81,6 +81,22 @@ def test_a_rate_limit_opens_it_at_once_for_as_long_as_convai_says(
     assert not is_open(breaker)
 
 
+def test_a_success_that_was_on_its_way_before_does_not_shorten_the_pause(
+    breaker: Breaker, clock: Clock
+) -> None:
+    """The usual order of answers when a limit is reached with several calls under way."""
+    began = clock.now
+    clock.now += 1
+    fail(breaker, 1, code="convai_rate_limited", retry_after=300)
+    breaker.heard("a token", began)
+    assert breaker.pause_left == 300
+
+    clock.now += 300
+    breaker.check()
+    breaker.heard("a token", clock.now)
+    assert not breaker.is_open
+
+
 def test_a_refusal_opens_it_at_once_and_is_told_loudly(
     breaker: Breaker, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -364,7 +364,7 @@ def test_a_key_that_is_no_header_is_sent_to_nobody(
     ("whole", "kind", "code"),
     [
         (answer(401, {"ERROR": f"Api key is invalid. {KEY}"}), ConvaiRefused, "convai_bad_key"),
-        (answer(404, {"error": f"no {TOKEN}"}), TokenGone, "token_gone"),
+        (answer(404, {"error": f"no such token: {TOKEN}"}), TokenGone, "token_gone"),
         (answer(403, TOKEN.encode()), TokenRejected, "token_rejected"),
         (answer(503, TOKEN.encode()), ConvaiUnavailable, "convai_unavailable"),
     ],
@@ -740,6 +740,26 @@ def test_admission_is_for_as_many_callers_as_the_client_was_made_for() -> None:
         other.join(LONG)
 
     assert [error.code for error in refused] == ["convai_busy"]
+
+
+def test_running_out_of_threads_is_no_failure_of_convais(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve
+) -> None:
+    server = serve(always(answer(200, GENERATED)))
+    client = client_of(server.url)
+    monkeypatch.setattr(client, "_threads", threading.BoundedSemaphore(1))
+    client._threads.acquire()
+
+    errors = [outcome_of("revoke", client) for _ in range(5)]
+
+    assert {getattr(error, "code", "") for error in errors} == {"convai_busy"}
+    assert not client.breaker.is_open
+
+
+def test_there_are_threads_for_all_whom_max_concurrent_admits() -> None:
+    client = ConvaiClient(URL, connect_timeout=LONG, read_timeout=LONG, max_concurrent=100)
+
+    assert client._threads._value == 200  # type: ignore[attr-defined]
 
 
 # One client, many calls.
