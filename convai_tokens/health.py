@@ -27,8 +27,7 @@ from django.utils import timezone
 from . import checks
 from .conf import app_settings
 from .exceptions import SealBroken
-from .lifecycle import database
-from .models import ConvaiToken, TokenEvent
+from .models import ConvaiToken, TokenEvent, database
 from .sealing import seal, unseal
 from .sweep import last_seen
 
@@ -247,14 +246,21 @@ def owed() -> Step:
     oldest = tokens.exclude(owed_since=None).order_by("owed_since").first()
     if oldest is None or oldest.owed_since is None:
         return ok(f"Revocations owed: {count}.")
-    age = timezone.now() - oldest.owed_since
+    now = timezone.now()
+    age = now - oldest.owed_since
     detail = f"Revocations owed: {count}, the oldest for {_age(age)}."
     if age <= OWED_LONG:
         return ok(detail)
-    detail += f" Its last answer: {oldest.last_error or 'none, it was not tried'}."
+    detail += f" Its last answer: {oldest.last_error.rstrip('.') or 'none, it was not tried'}."
+    if oldest.next_attempt_at and oldest.next_attempt_at > now:
+        detail += f" Its next try is in {_age(oldest.next_attempt_at - now)}."
     cause = "Convai doesn't confirm, or the sweep doesn't run; see generate, revoke and sweep."
     horizon: timedelta = app_settings.REVOKE_HORIZON
-    fix = f"Mend that within {_age(max(horizon - age, timedelta()))}, or they begin to lapse."
+    fix = f"Mend that within {_age(horizon - age)}, or they begin to lapse."
+    if age >= horizon:
+        fix = (
+            "Mend that; to have them tried for longer, raise REVOKE_HORIZON before the next sweep."
+        )
     return (failed if age > horizon / 2 else warning)(detail, cause, fix)
 
 
@@ -269,9 +275,15 @@ def given_up() -> Step:
     detail = f"Tokens of the last {_age(GIVEN_UP)}: {lapsed} lapsed, {unknown} unknown."
     if not lapsed + unknown:
         return ok(detail)
-    causes = ["Convai confirmed no revocation for as long as REVOKE_HORIZON."] * bool(lapsed)
-    causes += ["Processes were killed while Convai was generating."] * bool(unknown)
-    fix = "List them in the admin by status; let the LMS's processes end gracefully."
+    causes = []
+    if lapsed:
+        causes.append("Convai confirmed no revocation for as long as REVOKE_HORIZON.")
+    if unknown:
+        causes.append(
+            "Convai's answer to generate was lost (a timeout, a reset, a 5xx), or a process was "
+            "killed meanwhile: nobody has such a token, which lives for about an hour."
+        )
+    fix = "After an outage: nothing. Else list them in the admin by status; last error tells why."
     return warning(detail, " ".join(causes), fix)
 
 
@@ -335,4 +347,7 @@ def overdue(swept: Step) -> Step:
     if swept.status is Status.OK:
         cause = "The sweep runs, but Convai fails it, so that it stops early."
         return warning(detail, cause, "See generate and revoke; what is owed is kept meanwhile.")
+    if swept.status is Status.SKIPPED:
+        cause = "The sweep isn't running, or Convai fails it: which, this process can't know."
+        return failed(detail, cause, f"See generate and revoke. If they are ok: {START_THE_SWEEP}")
     return failed(detail, "The sweep isn't running.", START_THE_SWEEP)

@@ -1,7 +1,8 @@
 """The life of a token up to its end: open a session, generate, extend, end.
 
-With ``revocation.py``, which pays what is owed, the only place that changes state. A status moves
-by a conditional UPDATE alone, and no transaction is open while Convai is being called.
+With ``revocation.py``, which pays what is owed, and ``tidying.py``, the only place that changes
+state. A status moves by a conditional UPDATE alone, and no transaction is open while Convai is
+being called.
 """
 
 from __future__ import annotations
@@ -9,18 +10,17 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, router, transaction
-from django.db.models import F, Q
+from django.db import IntegrityError, transaction
+from django.db.models import Case, DateTimeField, F, Q, When
 from django.utils import timezone
 
 from . import signals
+from .audit import announce, hand_over, record
 from .conf import Secret, app_settings
 from .convai.client import get_client
 from .credentials import Credential
@@ -32,7 +32,15 @@ from .exceptions import (
     TokenGone,
     TokenSuperseded,
 )
-from .models import LIVE, REVOCABLE, ConvaiToken, EndReason, LearnerSession, TokenEvent
+from .models import (
+    LIVE,
+    REVOCABLE,
+    ConvaiToken,
+    EndReason,
+    LearnerSession,
+    TokenEvent,
+    database,
+)
 from .sealing import fingerprint, seal, unseal
 
 logger = logging.getLogger("convai_tokens")
@@ -48,11 +56,6 @@ class Issued:
     token: ConvaiToken
     value: Secret
     expires_at: datetime
-
-
-def database() -> str:
-    """Return the alias of the database that holds the three tables."""
-    return router.db_for_write(ConvaiToken)
 
 
 def open_session(
@@ -122,10 +125,11 @@ def _intend(session: LearnerSession) -> ConvaiToken:
     with transaction.atomic(using=database(), durable=True):
         if not LearnerSession.objects.using(database()).lock_open(session.pk):
             raise SessionEnded("The learner session has ended.")
-        token = ConvaiToken.objects.using(database()).create(session=session)
-        live = ConvaiToken.objects.filter(session=session, status__in=LIVE).order_by("-pk")
+        tokens = ConvaiToken.objects.using(database())
+        token = tokens.create(session=session)
+        live = tokens.filter(session=session, status__in=LIVE).order_by("-pk")
         surplus = live.values_list("pk", flat=True)[app_settings.MAX_LIVE_TOKENS :]
-        owe(ConvaiToken.objects.filter(pk__in=list(surplus)), detail="Newer tokens reached the cap")
+        owe(tokens.filter(pk__in=list(surplus)), detail="Newer tokens reached the cap")
     return token
 
 
@@ -191,7 +195,8 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
             expires_at = client.extend(value, left)
     except TokenGone as error:
         with transaction.atomic(using=database()):
-            if tokens.move(token.pk, Status.ACTIVE, to=Status.GONE, sealed=""):
+            gone = {"sealed": "", "revoked_at": timezone.now()}
+            if tokens.move(token.pk, Status.ACTIVE, to=Status.GONE, **gone):
                 record(Kind.GONE, session.pk, token.pk, error.describe())
                 announce(signals.token_revoked, token.pk)
         raise
@@ -218,11 +223,13 @@ def end_session(
     return end_sessions(LearnerSession.objects.filter(pk=session_id), reason, actor=actor) == 1
 
 
-def end_sessions(sessions: Any, reason: str, *, actor: AbstractBaseUser | None = None) -> int:
+def end_sessions(
+    sessions: Any, reason: str, *, actor: AbstractBaseUser | None = None, hint: bool = True
+) -> int:
     """End those of the ``sessions`` (an unsliced queryset) that are open; return how many.
 
     Their tokens become owed revocations in the same transaction, which may be the caller's own;
-    the dispatcher gets them when it commits. Calls nobody.
+    the dispatcher gets them when it commits, unless ``hint`` is false. Calls nobody.
     """
     sessions = sessions.using(database())
     now = timezone.now()
@@ -234,7 +241,7 @@ def end_sessions(sessions: Any, reason: str, *, actor: AbstractBaseUser | None =
         for session_id in ended:
             record(Kind.SESSION_ENDED, session_id, detail=reason, actor=actor)
         tokens = ConvaiToken.objects.filter(session__in=ended)
-        owe(tokens, detail=f"Session ended: {reason}", actor=actor)
+        owe(tokens, detail=f"Session ended: {reason}", actor=actor, hint=hint)
     return len(ended)
 
 
@@ -247,58 +254,22 @@ def revoke_tokens(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = 
         return owe(tokens, detail=detail, actor=actor)
 
 
-def owe(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None) -> int:
+def owe(
+    tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None, hint: bool = True
+) -> int:
     """Do what ``revoke_tokens`` does, in the caller's transaction."""
     may_live = Q(status__in=REVOCABLE) & ~Q(status=Status.EXPIRED, sealed="")
     found = tokens.using(database()).filter(may_live).order_by("pk")
     now = timezone.now()
+    # While Convai is still generating there is no value to revoke, and so no attempt to make.
+    due = Case(When(sealed="", then=None), default=now, output_field=DateTimeField())
     owed = []
     for token_id, session_id in list(found.values_list("pk", "session_id")):
         if ConvaiToken.objects.using(database()).move(
-            token_id, *REVOCABLE, to=Status.REVOKING, owed_since=now, next_attempt_at=now
+            token_id, *REVOCABLE, to=Status.REVOKING, owed_since=now, next_attempt_at=due
         ):
             record(Kind.OWED, session_id, token_id, detail, actor)
             owed.append(token_id)
-    hand_over(owed)
+    if hint:
+        hand_over(owed)
     return len(owed)
-
-
-def record(
-    kind: TokenEvent.Kind,
-    session_id: uuid.UUID,
-    token_id: int | None = None,
-    detail: str = "",
-    actor: AbstractBaseUser | None = None,
-) -> None:
-    """Add one audit event, in the transaction of the step that it records."""
-    TokenEvent.objects.using(database()).create(
-        kind=kind,
-        session_id=session_id,
-        token_id=token_id,
-        detail=detail,
-        actor_id=actor.pk if actor is not None else None,
-    )
-    logger.info("%s session=%s token=%s %s", kind.value, session_id, token_id or "-", detail)
-
-
-def hand_over(token_ids: Iterable[int]) -> None:
-    """Give owed revocations to the dispatcher, on commit. Only a hint: the sweep sees them too."""
-    ids = list(token_ids)
-    if ids:
-        transaction.on_commit(partial(_dispatch, ids), using=database(), robust=True)
-
-
-def _dispatch(token_ids: list[int]) -> None:
-    app_settings.imported("DISPATCHER")(token_ids)
-
-
-def announce(signal: Any, token_id: int, **extra: Any) -> None:
-    """Send one of this app's signals, on commit, with the rows as they are then."""
-    if signal.has_listeners(ConvaiToken):
-        send = partial(_send, signal, token_id, extra)
-        transaction.on_commit(send, using=database(), robust=True)
-
-
-def _send(signal: Any, token_id: int, extra: dict[str, Any]) -> None:
-    token = ConvaiToken.objects.using(database()).select_related("session").get(pk=token_id)
-    signal.send_robust(sender=ConvaiToken, token=token, session=token.session, **extra)

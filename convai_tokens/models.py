@@ -1,6 +1,7 @@
 """The three tables: learner sessions, their Convai tokens, and the events of both.
 
-Only ``lifecycle.py`` and ``revocation.py`` change their state. All times are aware UTC.
+Only ``lifecycle.py``, ``revocation.py`` and ``tidying.py`` change their state. All times are aware
+UTC.
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from django.conf import settings
-from django.db import models
+from django.db import connections, models, router
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .exceptions import MAX_TEXT
+
+
+def database() -> str:
+    """Return the alias of the database that holds the three tables."""
+    return router.db_for_write(ConvaiToken)
 
 
 class EndReason(models.TextChoices):
@@ -96,6 +102,22 @@ class ConvaiTokenQuerySet(models.QuerySet["ConvaiToken"]):
         """Move one row's status forward, if it still stands at one of ``froms``."""
         rows = self.filter(pk=token_id, status__in=froms)
         return rows.update(status=to, **fields) == 1
+
+    def take(self, limit: int, **fields: Any) -> list[ConvaiToken]:
+        """Update up to ``limit`` of these rows, and return them as they were before.
+
+        Rows that anybody else holds a lock on are left out, so that neither a worker nor a long
+        transaction of the LMS's is waited for. To be called in a transaction.
+        """
+        rows = self.model._default_manager.using(self.db)
+        if connections[self.db].features.has_select_for_update_skip_locked:
+            taken = list(self.select_for_update(skip_locked=True)[:limit])
+            rows.filter(pk__in=[token.pk for token in taken]).update(**fields)
+            return taken
+        # Locks SQLite before the first read: a transaction that reads first and writes later fails
+        # there when another one has written in between.
+        rows.filter(pk=0).update(**fields)
+        return [token for token in self[:limit] if self.filter(pk=token.pk).update(**fields)]
 
 
 class ConvaiToken(models.Model):

@@ -11,22 +11,24 @@ import random
 from collections.abc import Sequence
 from datetime import timedelta
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from . import signals
+from .audit import announce, record
 from .conf import app_settings
 from .convai.client import get_client
 from .exceptions import (
     ConvaiPaused,
     ConvaiTokensError,
     ConvaiUnavailable,
+    SealBroken,
     TokenGone,
     TokenRejected,
 )
-from .lifecycle import Kind, Status, announce, database, record
-from .models import ConvaiToken, TokenEvent
+from .lifecycle import Kind, Status
+from .models import ConvaiToken, TokenEvent, database
 from .sealing import unseal
 
 logger = logging.getLogger("convai_tokens")
@@ -37,22 +39,25 @@ CLAIM = 4  # what one thread claims at once
 # Seconds between the tries. The longest is short, because it is also how long a token outlives an
 # outage; what spares a Convai that is down is the breaker.
 FIRST_DELAY, LONGEST_DELAY = 2.0, 30.0
+# Seconds, where the next try hardly goes better than the last: Convai rejects this token without
+# saying why, or its value doesn't open.
+LONGEST_DELAY_OF_A_MISFIT = 600.0
 LOUD_ATTEMPTS = 3  # of one token, that are worth a warning each
-MAX_REJECTIONS = 3  # of answers that blame the token without naming it; then it counts as gone
+MAX_REJECTIONS = 3  # of answers that blame the token without naming it
 
 
-def attempt(token_ids: Sequence[int]) -> int:
-    """Try to revoke those of the tokens that are due and unclaimed; return how many are dead.
+def attempt(token_ids: Sequence[int]) -> list[str]:
+    """Try to revoke those of the tokens that are due and unclaimed; return how they died.
 
     Does nothing at all while Convai is known to be down: the sweep will do it.
     """
     if get_client().breaker.pause_left:
-        return 0
-    return sum(pay(token) for token in claim(len(token_ids), token_ids))
+        return []
+    return list(filter(None, map(pay, claim(len(token_ids), token_ids))))
 
 
-def pay(token: ConvaiToken) -> bool:
-    """Ask Convai to revoke a claimed token; return True when the token is dead for certain."""
+def pay(token: ConvaiToken) -> str | None:
+    """Ask Convai to revoke a claimed token; return its status if it is dead now, else None."""
     try:
         get_client().revoke(unseal(token.sealed, token.pk))
     except ConvaiTokensError as error:
@@ -63,22 +68,13 @@ def pay(token: ConvaiToken) -> bool:
 def claim(limit: int, token_ids: Sequence[int] | None = None) -> list[ConvaiToken]:
     """Take the lease on up to ``limit`` due revocations, or on those of ``token_ids``."""
     now = timezone.now()
-    tokens = ConvaiToken.objects.using(database())
     # Not by pk as well: of many that fell due at once, PostgreSQL would sort all for each claim.
-    due = tokens.due(now).order_by("next_attempt_at")
+    due = ConvaiToken.objects.using(database()).due(now).order_by("next_attempt_at")
     if token_ids is not None:
         due = due.filter(pk__in=token_ids)
     until = now + lease()
-    if connections[database()].features.has_select_for_update_skip_locked:
-        with transaction.atomic(using=database()):
-            claimed = list(due.select_for_update(skip_locked=True)[:limit])
-            tokens.filter(pk__in=[token.pk for token in claimed]).update(claimed_until=until)
-    else:
-        claimed = [
-            token
-            for token in due[:limit]
-            if tokens.due(now).filter(pk=token.pk).update(claimed_until=until)
-        ]
+    with transaction.atomic(using=database()):
+        claimed = due.take(limit, claimed_until=until)
     for token in claimed:
         token.claimed_until = until
     return claimed
@@ -95,8 +91,8 @@ def _held(token: ConvaiToken) -> Q:
     return Q(pk=token.pk, status=Status.REVOKING, claimed_until=token.claimed_until)
 
 
-def _settle(token: ConvaiToken, status: str, kind: TokenEvent.Kind, detail: str = "") -> bool:
-    """Wipe the dead token's value and record how it died; return True.
+def _settle(token: ConvaiToken, status: str, kind: TokenEvent.Kind, detail: str = "") -> str:
+    """Wipe the dead token's value and record how it died; return the status.
 
     Without regard to the lease: what Convai has confirmed is true whoever asked.
     """
@@ -108,46 +104,50 @@ def _settle(token: ConvaiToken, status: str, kind: TokenEvent.Kind, detail: str 
         if tokens.move(token.pk, Status.REVOKING, to=status, attempts=attempts, **dead):
             record(kind, token.session_id, token.pk, detail)
             announce(signals.token_revoked, token.pk)
-    return True
+    return status
 
 
-def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> bool:
+def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
     """Note why the token isn't confirmed as revoked, and when to try again."""
-    rejections = token.rejections + isinstance(error, TokenRejected)
+    held = ConvaiToken.objects.using(database()).filter(_held(token))
     if isinstance(error, ConvaiPaused):
-        _release(token, error)
-        return False
-    if isinstance(error, TokenGone) or rejections >= MAX_REJECTIONS:
+        held.update(claimed_until=None)  # Convai wasn't called, so this was no attempt
+        return None
+    rejections = token.rejections + isinstance(error, TokenRejected)
+    if isinstance(error, TokenGone) or _is_dead_by_now(token, rejections):
         return _settle(token, Status.GONE, Kind.GONE, error.describe())
     level = logging.WARNING if isinstance(error, ConvaiUnavailable) else logging.ERROR
     if token.attempts >= LOUD_ATTEMPTS:
         level = logging.DEBUG  # an outage of a day would fill the log; the row keeps the last error
     logger.log(level, "Token %s is still owed: %s", token.pk, error.describe())
-    ConvaiToken.objects.using(database()).filter(_held(token)).update(
+    is_misfit = isinstance(error, (TokenRejected, SealBroken))
+    longest = LONGEST_DELAY_OF_A_MISFIT if is_misfit else LONGEST_DELAY
+    held.update(
         attempts=F("attempts") + 1,
         rejections=rejections,
-        next_attempt_at=timezone.now() + delay(token.attempts, error.retry_after),
+        next_attempt_at=timezone.now() + delay(token.attempts, error.retry_after, longest),
         claimed_until=None,
         last_error=error.describe(),
     )
-    return False
+    return None
 
 
-def _release(token: ConvaiToken, error: ConvaiPaused) -> None:
-    """Give the lease back: Convai wasn't called, so this was no attempt."""
-    # Spread, so that the end of the pause isn't a crowd's beginning.
-    pause = (error.retry_after or 0.0) * random.uniform(1.0, 1.5)  # noqa: S311 - not a secret
-    ConvaiToken.objects.using(database()).filter(_held(token)).update(
-        next_attempt_at=timezone.now() + timedelta(seconds=pause), claimed_until=None
-    )
+def _is_dead_by_now(token: ConvaiToken, rejections: int) -> bool:
+    """Tell whether Convai's rejections of the token can be taken for its death.
+
+    Only once its time is over too: a gateway, a firewall or a wrong ``BASE_URL`` rejects what
+    lives, and gets mended.
+    """
+    expired = token.expires_at is None or token.expires_at <= timezone.now()
+    return rejections >= MAX_REJECTIONS and expired
 
 
-def delay(attempts: int, retry_after: float | None) -> timedelta:
+def delay(attempts: int, retry_after: float | None, longest: float = LONGEST_DELAY) -> timedelta:
     """Return how long to wait after ``attempts`` earlier tries: exponential, with jitter.
 
-    Never shorter than Convai's ``Retry-After`` (seconds).
+    At most ``longest`` seconds, but never shorter than Convai's ``Retry-After`` (seconds).
     """
-    longest = min(FIRST_DELAY * 2.0 ** min(attempts, 16), LONGEST_DELAY)
+    most = min(FIRST_DELAY * 2.0 ** min(attempts, 16), longest)
     # Full jitter would retry at once now and then; half of it still spreads the crowd.
-    jittered = longest * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+    jittered = most * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
     return timedelta(seconds=max(jittered, retry_after or 0.0))

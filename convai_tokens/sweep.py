@@ -1,50 +1,64 @@
 """The sweep: the periodic pass that pays owed revocations and tidies up.
 
-Each step is safe to run in any number of processes at once, and works in batches, so that neither
-memory nor a transaction grows with the backlog.
+Any number of processes may sweep at once. Memory, transactions and the length of a pass don't grow
+with the backlog, and whatever a step meets in the database doesn't keep the others from their work.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 
-from django.contrib.auth import get_user_model
 from django.core.cache import cache
-from django.core.exceptions import FieldDoesNotExist
-from django.db import connections, transaction
-from django.db.models import Q
+from django.db import Error, close_old_connections, connections
 from django.utils import timezone
 
-from .conf import app_settings
-from .lifecycle import Kind, Status, database, end_sessions, record
-from .models import ConvaiToken, EndReason, LearnerSession, TokenEvent
+from . import tidying
+from .convai.client import get_client
+from .models import ConvaiToken, database
 from .revocation import CLAIM, claim, pay
 
 logger = logging.getLogger("convai_tokens")
 
-STALE = timedelta(minutes=2)  # a generate call that hasn't come back by then has died
-BATCH = 500
+# Seconds that a pass pays for: less than the minute after which cron starts the next one, so that
+# passes don't pile up, and so that a long backlog doesn't keep the rest from being tidied up.
+PAY_FOR = 45.0
 SEEN_KEY = "convai_tokens.sweep_seen"
-DEAD = (Status.REVOKED, Status.GONE, Status.LAPSED, Status.FAILED, Status.UNKNOWN)
+# What comes after paying, by the name of its count.
+STEPS: dict[str, Callable[[tidying.Stopped], int]] = {
+    "lapsed": tidying.lapse,
+    "unknown": tidying.give_up_generating,
+    "expired": tidying.expire,
+    "wiped": tidying.wipe_expired,
+    "purged": tidying.purge,
+}
 
 
 @dataclass
 class SweepReport:
-    """What one sweep did, in rows; ``owed`` is what is still owed after it."""
+    """What one sweep did, in rows; ``owed`` is what is still owed after it.
 
+    ``failed`` counts the steps that met an error of the database, which is in the log. ``more``
+    tells that the time was up before all that is due had its try.
+    """
+
+    revoked: int = 0
+    gone: int = 0
+    lapsed: int = 0
+    ended: int = 0
     unknown: int = 0
     expired: int = 0
-    ended: int = 0
-    revoked: int = 0
-    lapsed: int = 0
     wiped: int = 0
     purged: int = 0
     owed: int = 0
+    failed: int = 0
+    more: bool = False
 
 
 def sweep(
@@ -58,17 +72,91 @@ def sweep(
     ``progress`` is told what is done so far, about twice a second while revocations are paid.
     """
     report = SweepReport()
-    report.unknown = give_up_generating()
-    report.expired = expire()
-    report.ended = end_sessions_of_lost_users()
-    report.lapsed = lapse()
-    pay_all(report, workers, stopped, progress)
-    report.wiped = wipe_expired()
-    report.purged = 0 if stopped() else purge(stopped)
-    if not stopped():
+    until = time.monotonic() + PAY_FOR
+
+    def is_over() -> bool:
+        report.more = report.more or time.monotonic() > until
+        return report.more or stopped()
+
+    def pay_what_is_due() -> None:
+        pay_all(report, workers, is_over, progress)
+
+    def tidy(name: str, step: Callable[[tidying.Stopped], int]) -> None:
+        setattr(report, name, step(stopped))
+
+    # What is owed comes first, before anything that may have to wait for somebody's locks.
+    _safely(report, pay_what_is_due)
+    _safely(report, partial(tidy, "ended", tidying.end_sessions_of_lost_users))
+    if report.ended:
+        _safely(report, pay_what_is_due)
+    for name, step in STEPS.items():
+        _safely(report, partial(tidy, name, step))
+    _safely(report, partial(tidy, "owed", lambda stopped: count_owed()))
+    if not (stopped() or report.failed):
         note_seen()
-    report.owed = count_owed()
     return report
+
+
+def _safely(report: SweepReport, step: Callable[[], None]) -> None:
+    """Take one step; log and count what the database raises: a deadlock, a lost connection."""
+    try:
+        step()
+    except Error:
+        logger.exception("A step of the sweep failed; the next pass takes it again.")
+        report.failed += 1
+        close_old_connections()  # among them one that the database has dropped
+
+
+def pay_all(
+    report: SweepReport,
+    workers: int,
+    is_over: Callable[[], bool],
+    progress: Callable[[SweepReport], None],
+) -> None:
+    """Pay what is due until nothing is, or Convai is known to be down; count it."""
+    if get_client().breaker.is_open:
+        # One call is the probe, and the others would only find that it is under way.
+        _count(report, list(filter(None, map(pay, claim(1)))))
+    if workers == 1:
+        for dead in _payments(is_over):
+            _count(report, dead)
+            progress(report)
+        return
+    outcomes: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+    with ThreadPoolExecutor(workers, thread_name_prefix="convai-sweep") as pool:
+        paying = [pool.submit(_pay_in_thread, is_over, outcomes) for _ in range(workers)]
+        under_way = True
+        while under_way:
+            # With a timeout: the system may deliver a stop signal to any thread, and Python runs
+            # its handler only once this one wakes up.
+            under_way = bool(wait(paying, timeout=0.5).not_done)
+            while not outcomes.empty():
+                _count(report, outcomes.get())
+            progress(report)
+    for thread in paying:
+        thread.result()  # raises what the thread raised
+
+
+def _count(report: SweepReport, dead: list[str]) -> None:
+    report.revoked += dead.count(ConvaiToken.Status.REVOKED)
+    report.gone += dead.count(ConvaiToken.Status.GONE)
+
+
+def _pay_in_thread(is_over: Callable[[], bool], outcomes: queue.SimpleQueue[list[str]]) -> None:
+    try:
+        for dead in _payments(is_over):
+            outcomes.put(dead)
+    finally:
+        connections.close_all()
+
+
+def _payments(is_over: Callable[[], bool]) -> Iterator[list[str]]:
+    """Yield for each claim how those of its tokens died that are dead now."""
+    while not (is_over() or get_client().breaker.pause_left):
+        tokens = claim(CLAIM)
+        if not tokens:
+            return
+        yield list(filter(None, map(pay, tokens)))
 
 
 def note_seen() -> None:
@@ -88,169 +176,3 @@ def last_seen() -> datetime | None:
     """Return when a sweep last came to its end (aware UTC), as far as the default cache knows."""
     seen: datetime | None = cache.get(SEEN_KEY)
     return seen
-
-
-def give_up_generating() -> int:
-    """Mark generate calls that died as unknown: Convai may hold a token that nobody has.
-
-    Among them are those whose session ended meanwhile, which have no value to revoke.
-    """
-    valueless = Q(status=Status.GENERATING) | Q(status=Status.REVOKING, sealed="")
-    died = valueless & Q(generated_at__lt=timezone.now() - STALE)
-    froms = (Status.GENERATING, Status.REVOKING)
-    detail = "The process died while Convai was generating"
-    return _move_all(died, froms, Status.UNKNOWN, Kind.UNKNOWN, detail, also=Q(sealed=""))
-
-
-def expire() -> int:
-    """Mark active tokens whose time has passed by our clock as expired; keep their values.
-
-    By our clock isn't for certain: whoever has the token may have extended it.
-    """
-    passed = Q(status=Status.ACTIVE, expires_at__lte=timezone.now())
-    still = Q(expires_at__lte=timezone.now())
-    return _move_all(passed, (Status.ACTIVE,), Status.EXPIRED, Kind.EXPIRED, also=still)
-
-
-def lapse() -> int:
-    """Give up what could not be confirmed within ``REVOKE_HORIZON``, and wipe its value."""
-    overdue = Q(status=Status.REVOKING, owed_since__lt=_horizon()) & ~Q(sealed="")
-    unclaimed = Q(claimed_until=None) | Q(claimed_until__lt=timezone.now())
-    count = _move_all(
-        overdue & unclaimed,
-        (Status.REVOKING,),
-        Status.LAPSED,
-        Kind.LAPSED,
-        "Not confirmed within REVOKE_HORIZON",
-        also=unclaimed,
-        sealed="",
-    )
-    if count:
-        logger.error("%d tokens lapsed: Convai confirmed their revocation to nobody.", count)
-    return count
-
-
-def wipe_expired() -> int:
-    """Wipe the values of expired tokens that can't be alive any more; return how many."""
-    tokens = ConvaiToken.objects.using(database())
-    long_expired = tokens.filter(status=Status.EXPIRED, expires_at__lt=_horizon())
-    return long_expired.exclude(sealed="").update(sealed="")
-
-
-def _horizon() -> datetime:
-    horizon: timedelta = app_settings.REVOKE_HORIZON
-    return timezone.now() - horizon
-
-
-def _move_all(
-    which: Q,
-    froms: tuple[str, ...],
-    to: str,
-    kind: TokenEvent.Kind,
-    detail: str = "",
-    *,
-    also: Q,
-    **fields: str,
-) -> int:
-    """Move all tokens that match, batch by batch, with one event each; return how many.
-
-    ``also`` is asked once more in the UPDATE, for the row may have changed since it was found.
-    """
-    tokens = ConvaiToken.objects.using(database())
-    moved, last = 0, 0
-    while True:
-        found = tokens.filter(which, pk__gt=last).order_by("pk")
-        batch = list(found.values_list("pk", "session_id")[:BATCH])
-        if not batch:
-            return moved
-        for token_id, session_id in batch:
-            with transaction.atomic(using=database()):
-                if tokens.filter(also).move(token_id, *froms, to=to, **fields):
-                    record(kind, session_id, token_id, detail)
-                    moved += 1
-        last = batch[-1][0]
-
-
-def end_sessions_of_lost_users() -> int:
-    """End the open sessions of users who were deactivated or vanished without a signal."""
-    lost = {EndReason.USER_DELETED: Q(user=None)}
-    try:
-        get_user_model()._meta.get_field("is_active")
-    except FieldDoesNotExist:
-        pass
-    else:
-        lost[EndReason.USER_DEACTIVATED] = Q(user__is_active=False)
-    ended = 0
-    sessions = LearnerSession.objects.using(database())
-    for reason, which in lost.items():
-        while ids := list(sessions.open().filter(which).values_list("pk", flat=True)[:BATCH]):
-            ended += end_sessions(LearnerSession.objects.filter(pk__in=ids), reason)
-    return ended
-
-
-def pay_all(
-    report: SweepReport,
-    workers: int,
-    stopped: Callable[[], bool],
-    progress: Callable[[SweepReport], None],
-) -> None:
-    """Pay what is due until nothing is, or until Convai fails a whole claim; count it."""
-    if workers == 1:
-        for settled in _payments(stopped):
-            report.revoked += settled
-            progress(report)
-        return
-    counts: queue.SimpleQueue[int] = queue.SimpleQueue()
-    with ThreadPoolExecutor(workers, thread_name_prefix="convai-sweep") as pool:
-        paying = [pool.submit(_pay_in_thread, stopped, counts) for _ in range(workers)]
-        under_way = True
-        while under_way:
-            # With a timeout: the system may deliver a stop signal to any thread, and Python runs
-            # its handler only once this one wakes up.
-            under_way = bool(wait(paying, timeout=0.5).not_done)
-            while not counts.empty():
-                report.revoked += counts.get()
-            progress(report)
-    for thread in paying:
-        thread.result()  # raises what the thread raised
-
-
-def _pay_in_thread(stopped: Callable[[], bool], counts: queue.SimpleQueue[int]) -> None:
-    try:
-        for settled in _payments(stopped):
-            counts.put(settled)
-    finally:
-        connections.close_all()
-
-
-def _payments(stopped: Callable[[], bool]) -> Iterator[int]:
-    """Yield for each claim how many of its tokens are dead now."""
-    settled = 1
-    while settled and not stopped():
-        settled = sum(pay(token) for token in claim(CLAIM))
-        yield settled
-
-
-def purge(stopped: Callable[[], bool]) -> int:
-    """Delete what is older than ``RETENTION``, and nothing that is owed; return how many rows.
-
-    In windows of the primary key, newest events last, so that no statement runs long.
-    """
-    retention: timedelta = app_settings.RETENTION
-    before = timezone.now() - retention
-    tokens = ConvaiToken.objects.using(database())
-    sessions = LearnerSession.objects.using(database())
-    events = TokenEvent.objects.using(database())
-    purged = 0
-    dead = Q(status__in=DEAD) | Q(status=Status.EXPIRED, sealed="")
-    old = tokens.filter(dead, generated_at__lt=before).order_by("pk")
-    while (ids := list(old.values_list("pk", flat=True)[:BATCH])) and not stopped():
-        with transaction.atomic(using=database()):
-            purged += events.filter(token__in=ids).delete()[0]
-            purged += tokens.filter(dead, pk__in=ids).delete()[0]
-    empty = sessions.filter(started_at__lt=before, tokens=None).order_by("pk")
-    while (keys := list(empty.values_list("pk", flat=True)[:BATCH])) and not stopped():
-        with transaction.atomic(using=database()):
-            purged += events.filter(session__in=keys).delete()[0]
-            purged += sessions.filter(pk__in=keys, tokens=None).delete()[0]
-    return purged

@@ -17,7 +17,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from convai_tokens import lifecycle
+from convai_tokens import audit, lifecycle
 from convai_tokens.admin import base
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
 from convai_tokens.sealing import fingerprint
@@ -238,8 +238,8 @@ def test_the_filter_by_stack_offers_what_learners_log_in_with(auditor: Client) -
 def test_a_token_page_shows_its_own_events_and_no_others(auditor: Client) -> None:
     session = make_session()
     token, other = make_token(session, "one"), make_token(session, "two")
-    lifecycle.record(lifecycle.Kind.EXTENDED, session.pk, token.pk, "detail of this token")
-    lifecycle.record(lifecycle.Kind.EXTENDED, session.pk, other.pk, "detail of the other")
+    audit.record(TokenEvent.Kind.EXTENDED, session.pk, token.pk, "detail of this token")
+    audit.record(TokenEvent.Kind.EXTENDED, session.pk, other.pk, "detail of the other")
 
     content = auditor.get(f"{TOKENS}{token.pk}/change/").content.decode()
 

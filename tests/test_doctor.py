@@ -29,6 +29,7 @@ from convai_tokens import health, health_convai
 from convai_tokens.convai.client import ConvaiClient, get_client
 from convai_tokens.exceptions import ConvaiUnavailable
 from convai_tokens.health import Status, Step
+from convai_tokens.management.commands import convai_doctor
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
 from convai_tokens.sandbox.process import Sandbox
 from convai_tokens.sealing import seal
@@ -332,8 +333,28 @@ def test_what_is_owed_is_judged_by_its_age(
 
     assert step.status is status
     assert step.detail.startswith("Revocations owed: 2, the oldest for ")
-    assert ("convai_timeout" in step.detail) == (status is not OK)
+    assert ("convai_timeout: No answer." in step.detail) == (status is not OK)
+    assert ".." not in step.detail
     assert names_a_remedy(step) == (status is not OK)
+
+
+def test_what_is_owed_tells_when_its_next_try_is(token_row: Callable[..., ConvaiToken]) -> None:
+    """As after a 429 with a long Retry-After: all else is ok by then."""
+    later = timezone.now() + timedelta(minutes=40)
+    owe(token_row, owed_since=ago(hours=1), next_attempt_at=later)
+
+    assert "Its next try is in 40 min." in health.owed().detail
+
+
+def test_what_is_owed_beyond_the_horizon_is_no_matter_of_zero_seconds(
+    token_row: Callable[..., ConvaiToken],
+) -> None:
+    owe(token_row, owed_since=ago(hours=28))
+
+    step = health.owed()
+
+    assert step.status is FAILED
+    assert "raise REVOKE_HORIZON" in step.fix
 
 
 def test_tokens_that_were_given_up_of_late_are_counted(
@@ -377,6 +398,17 @@ def test_a_cache_that_is_down_fails_without_its_address(settings: Any) -> None:
     assert [step.status for step in steps] == [FAILED, FAILED]
     assert all(names_a_remedy(step) for step in steps)
     assert "secret" not in repr(steps)
+
+
+@pytest.mark.django_db
+def test_a_cache_that_is_down_is_one_failure_and_not_two(settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": "tests.test_doctor.BrokenCache", "LOCATION": ""}}
+    steps: dict[str, Step] = {}
+
+    convai_doctor.examine(lambda step: steps.update({step.name: step}), offline=True)
+
+    assert steps["cache"].status is FAILED
+    assert steps["sweep"].status is SKIPPED
 
 
 class BrokenCache:
@@ -461,6 +493,7 @@ def test_revocations_that_nobody_claims_say_that_the_sweep_is_not_running(
 
     assert step.status is status
     assert ("isn't running" in step.cause) == (status is FAILED)
+    assert ("or Convai fails it" in step.cause) == (swept is SKIPPED)
 
 
 def test_a_step_that_raises_fails_without_the_words_of_the_exception() -> None:
@@ -789,13 +822,18 @@ def test_a_revocation_that_succeeds_at_a_later_try_is_a_warning(
     assert convai.live() == []
 
 
-def test_a_convai_that_does_not_know_the_new_token_is_a_failure(convai: Sandbox) -> None:
-    convai.set(faults={"404": 1}, fault_paths=["revoke"])
+@pytest.mark.parametrize(
+    ("text", "code"), [("Not Found", "token_rejected"), ("Unknown token.", "token_gone")]
+)
+def test_a_convai_that_does_not_know_the_new_token_is_a_failure(
+    convai: Sandbox, text: str, code: str
+) -> None:
+    convai.set(faults={"404": 1}, fault_paths=["revoke"], error_text=text)
 
     step = trial()["revoke"]
 
     assert step.status is FAILED
-    assert step.detail.startswith("token_gone: ")
+    assert step.detail.startswith(f"{code}: ")
     assert "was NOT revoked" in step.detail
 
 

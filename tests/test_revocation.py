@@ -45,7 +45,7 @@ def test_a_hint_that_finds_convai_down_asks_not_even_the_database(
     get_client().breaker.heard(ConvaiRefused("No such key.", code="convai_bad_key"))
 
     with django_assert_num_queries(0):
-        assert revocation.attempt([token_id]) == 0
+        assert revocation.attempt([token_id]) == []
 
     assert [token.pk for token in revocation.claim(1)] == [token_id]  # it is the sweep's now
 
@@ -119,7 +119,8 @@ def test_an_open_breaker_is_no_attempt(convai: Any, owed: Callable[[int], None])
         0,
     ]
     assert not ConvaiToken.objects.filter(claimed_until__isnull=False).exists()
-    assert ConvaiToken.objects.filter(next_attempt_at__gt=timezone.now()).count() == 4
+    # What was not called for is still due, for a process that may know Convai to be well.
+    assert ConvaiToken.objects.due(timezone.now()).count() == 1
 
 
 def test_retry_after_is_honoured(convai: Any, owed: Callable[[int], None]) -> None:
@@ -143,10 +144,11 @@ def test_the_wait_grows_with_jitter_up_to_half_a_minute() -> None:
     assert len(set(waits[5])) > 1
 
 
-def test_a_token_rejected_without_a_reason_counts_as_gone_after_three_spaced_tries(
+def test_an_expired_token_rejected_without_a_reason_counts_as_gone_after_three_spaced_tries(
     convai: Any, owed: Callable[[int], None]
 ) -> None:
     owed(1)
+    ConvaiToken.objects.update(expires_at=timezone.now())
     convai.set(faults={"403": 1}, error_text="no")
 
     with time_machine.travel(timezone.now()) as clock:
@@ -157,6 +159,44 @@ def test_a_token_rejected_without_a_reason_counts_as_gone_after_three_spaced_tri
             clock.shift(60)
 
     assert seen == [Status.REVOKING, Status.REVOKING, Status.GONE]
+
+
+@pytest.mark.parametrize("status", ["401", "403", "404", "405"])
+def test_a_live_token_stays_owed_however_often_something_rejects_it_without_a_reason(
+    convai: Any, learner: Any, client: Client, log_in: Any, status: str
+) -> None:
+    """As a gateway, a firewall or a wrong BASE_URL does, until somebody mends it."""
+    log_in()
+    convai.set(faults={status: 1}, error_text="no")
+    client.post("/logout/json/")
+    with time_machine.travel(timezone.now()) as clock:
+        for _ in range(5):
+            clock.shift(600)
+            revocation.attempt([ConvaiToken.objects.get().pk])
+    token = ConvaiToken.objects.get()
+    assert (token.status, token.attempts) == (Status.REVOKING, 6)
+    assert token.last_error.startswith("token_rejected")
+
+    convai.set(faults={})
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        revocation.attempt([token.pk])
+
+    assert ConvaiToken.objects.get().status == Status.REVOKED
+    assert convai.live() == []
+
+
+def test_the_tries_of_what_hardly_helps_are_spaced_up_to_ten_minutes(
+    convai: Any, owed: Callable[[int], None]
+) -> None:
+    owed(1)
+    ConvaiToken.objects.update(attempts=30, expires_at=timezone.now() + timedelta(hours=1))
+    convai.set(faults={"403": 1}, error_text="no")
+
+    revocation.attempt([ConvaiToken.objects.get().pk])
+
+    due = ConvaiToken.objects.get().next_attempt_at
+    assert due is not None
+    assert timedelta(minutes=4) < due - timezone.now() < timedelta(minutes=10)
 
 
 def test_a_second_end_of_the_same_session_changes_nothing(

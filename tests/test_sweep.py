@@ -16,12 +16,14 @@ import pytest
 import time_machine
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.test import Client
 from django.utils import timezone
 
 from convai_tokens import sweep as sweeping
-from convai_tokens.convai.client import forget_client
+from convai_tokens import tidying
+from convai_tokens.convai.client import forget_client, get_client
+from convai_tokens.exceptions import ConvaiUnavailable
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
 from convai_tokens.sealing import seal
 from convai_tokens.sweep import sweep
@@ -56,7 +58,7 @@ def test_the_sweep_pays_all_that_is_owed_with_several_workers(
 
     report = sweep(workers=4)
 
-    assert (report.revoked, report.owed) == (20, 0)
+    assert (report.revoked, report.owed, report.more) == (20, 0, False)
     assert convai.live() == []
 
 
@@ -115,7 +117,7 @@ def test_a_convai_that_is_down_does_not_hold_the_sweep_up(
 def test_expired_tokens_are_marked_in_batches(
     learner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "BATCH", 3)
+    monkeypatch.setattr(tidying, "BATCH", 3)
     session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
     past = timezone.now() - timedelta(minutes=1)
     for _ in range(7):
@@ -129,24 +131,18 @@ def test_expired_tokens_are_marked_in_batches(
     assert TokenEvent.objects.filter(kind="expired").count() == 7
 
 
-def test_a_token_extended_in_the_meantime_is_not_expired(
-    learner: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_token_extended_in_the_meantime_is_not_expired(learner: Any) -> None:
     session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
     past = timezone.now() - timedelta(minutes=1)
     token = ConvaiToken.objects.create(session=session, status=Status.ACTIVE, expires_at=past)
-    move = type(ConvaiToken.objects.all()).move
+    passed = ConvaiToken.objects.filter(status=Status.ACTIVE, expires_at__lte=timezone.now())
+    found = list(passed)
+    future = timezone.now() + timedelta(hours=1)
+    ConvaiToken.objects.filter(pk=token.pk).update(expires_at=future)
 
-    def extended_first(self: Any, *args: Any, **kwargs: Any) -> bool:
-        future = timezone.now() + timedelta(hours=1)
-        ConvaiToken.objects.filter(pk=token.pk).update(expires_at=future)
-        return move(self, *args, **kwargs)
-
-    monkeypatch.setattr(type(ConvaiToken.objects.all()), "move", extended_first)
-
-    assert sweep(workers=1).expired == 0
-    token.refresh_from_db()
-    assert token.status == Status.ACTIVE
+    assert found == [token]
+    assert passed.take(1, status=Status.EXPIRED) == []
+    assert ConvaiToken.objects.get().status == Status.ACTIVE
 
 
 @pytest.fixture
@@ -171,11 +167,11 @@ def old_session(learner: Any) -> Callable[..., LearnerSession]:
 def test_what_is_older_than_the_retention_is_purged(
     old_session: Callable[..., LearnerSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "BATCH", 2)
-    for status in sweeping.DEAD:
+    monkeypatch.setattr(tidying, "BATCH", 2)
+    for status in tidying.DEAD:
         old_session(status=status)
 
-    assert sweep(workers=1).purged == 4 * len(sweeping.DEAD)
+    assert sweep(workers=1).purged == 4 * len(tidying.DEAD)
     assert not TokenEvent.objects.exists()
     assert not LearnerSession.objects.exists()
 
@@ -212,7 +208,7 @@ def test_a_user_model_without_a_flag_for_activity_is_fine(
 
     monkeypatch.setattr(type(learner)._meta, "get_field", no_field)
 
-    assert sweeping.end_sessions_of_lost_users() == 0
+    assert tidying.end_sessions_of_lost_users(lambda: False) == 0
 
 
 def test_the_command_tells_what_it_did(convai: Any, owe_real_tokens: Callable[[int], None]) -> None:
@@ -359,3 +355,234 @@ def test_a_sweep_comes_to_its_end_without_the_cache(
 
     assert sweep(workers=1).owed == 0
     assert "the cache is away" in caplog.text
+
+
+def test_rows_that_cannot_be_paid_do_not_keep_the_others_waiting(
+    convai: Any, owe_real_tokens: Callable[[int], None]
+) -> None:
+    """As after a new SECRET_KEY without its fallback: the values of older tokens don't open."""
+    owe_real_tokens(4 * sweeping.CLAIM)
+    good = ConvaiToken.objects.latest("pk")
+    ConvaiToken.objects.exclude(pk=good.pk).update(sealed="v1.broken")
+
+    report = sweep(workers=1)
+
+    assert (report.revoked, report.owed) == (1, 4 * sweeping.CLAIM - 1)
+    good.refresh_from_db()
+    assert good.status == Status.REVOKED
+
+
+def test_after_an_outage_one_call_probes_and_then_all_workers_pay(
+    convai: Any, owe_real_tokens: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owe_real_tokens(24)
+    convai.set(latency=0.02)
+    breaker = get_client().breaker
+    breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.01))
+    assert breaker.is_open
+    payers: list[str] = []
+
+    def noted(token: ConvaiToken) -> str | None:
+        dead = sweeping_pay(token)
+        if dead:
+            payers.append(threading.current_thread().name)
+        return dead
+
+    sweeping_pay = sweeping.pay
+    monkeypatch.setattr(sweeping, "pay", noted)
+    while breaker.pause_left:
+        pass
+
+    report = sweep(workers=3)
+
+    assert (report.revoked, report.owed) == (24, 0)
+    assert payers[0] == threading.current_thread().name
+    assert len(set(payers[1:])) == 3
+
+
+def test_while_convai_is_known_to_be_down_no_row_is_touched(
+    convai: Any, owe_real_tokens: Callable[[int], None]
+) -> None:
+    owe_real_tokens(3)
+    before = list(ConvaiToken.objects.order_by("pk").values())
+    get_client().breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited"))
+
+    assert sweep(workers=2).owed == 3
+    assert list(ConvaiToken.objects.order_by("pk").values()) == before
+
+
+def test_a_long_backlog_is_paid_in_passes_between_which_the_rest_is_tidied_up(
+    convai: Any, owe_real_tokens: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from convai_tokens.management.commands import convai_sweep
+
+    owe_real_tokens(sweeping.CLAIM * 2)
+    monkeypatch.setattr(sweeping, "PAY_FOR", 0.0)
+    pauses: list[int] = []
+
+    def pause(seconds: int, stopped: Callable[[], bool]) -> bool:
+        pauses.append(seconds)
+        monkeypatch.setattr(sweeping, "PAY_FOR", 60.0)
+        return len(pauses) == 2
+
+    monkeypatch.setattr(convai_sweep, "pause", pause)
+
+    call_command("convai_sweep", watch=7, workers=1, stdout=io.StringIO())
+
+    # Straight on as long as there is more, and then a pause.
+    assert pauses == [0, 7]
+    assert convai.live() == []
+
+
+@pytest.fixture
+def a_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database fails one step of the sweep."""
+
+    def fail(stopped: Any) -> int:
+        raise OperationalError("deadlock detected")
+
+    monkeypatch.setitem(sweeping.STEPS, "expired", fail)
+
+
+@pytest.mark.usefixtures("a_deadlock")
+def test_an_error_of_the_database_in_one_step_leaves_the_others_to_do_their_work(
+    convai: Any,
+    owe_real_tokens: Callable[[int], None],
+    old_session: Callable[..., LearnerSession],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    owe_real_tokens(2)
+    old_session(status=Status.REVOKED)
+
+    report = sweep(workers=2)
+
+    assert (report.failed, report.revoked, report.purged, report.owed) == (1, 2, 4, 0)
+    assert "deadlock detected" in caplog.text
+    assert sweeping.last_seen() is None  # the doctor tells of a sweep that never succeeds
+
+
+def test_an_error_of_the_database_while_paying_leaves_the_rest_to_be_tidied_up(
+    convai: Any,
+    owe_real_tokens: Callable[[int], None],
+    old_session: Callable[..., LearnerSession],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    owe_real_tokens(1)
+    old_session(status=Status.REVOKED)
+
+    def fail(limit: int) -> list[ConvaiToken]:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(sweeping, "claim", fail)
+
+    report = sweep(workers=2)
+
+    assert (report.failed, report.purged, report.owed) == (1, 4, 1)
+
+
+@pytest.mark.usefixtures("transactional_db", "a_deadlock")
+def test_the_command_fails_with_the_database_and_says_what_to_do() -> None:
+    with pytest.raises(CommandError, match=r"1 steps met an error of the database.*sweep again"):
+        call_command("convai_sweep", workers=1, stdout=io.StringIO())
+
+
+@pytest.mark.usefixtures("transactional_db", "a_deadlock")
+def test_watching_goes_on_after_an_error_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    from convai_tokens.management.commands import convai_sweep
+
+    out = io.StringIO()
+    pauses = iter([False, False, True])
+    monkeypatch.setattr(convai_sweep, "pause", lambda seconds, stopped: next(pauses))
+
+    call_command("convai_sweep", watch=1, workers=1, stdout=out)
+
+    assert out.getvalue().count("failed=1") == 3
+
+
+def test_a_stop_is_heard_between_the_batches_of_every_step(
+    learner: Any, old_session: Callable[..., LearnerSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "BATCH", 2)
+    session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
+    past = timezone.now() - timedelta(minutes=1)
+    for _ in range(6):
+        ConvaiToken.objects.create(session=session, status=Status.ACTIVE, expires_at=past)
+    asked: list[int] = []
+
+    def stopped() -> bool:
+        asked.append(1)
+        return len(asked) > 1
+
+    assert tidying.expire(stopped) == 2
+    old_session(status=Status.REVOKED)
+    LearnerSession.objects.filter(pk=session.pk).update(user=None)
+    report = sweep(workers=2, stopped=lambda: True)
+    assert (report.expired, report.purged, report.ended) == (0, 0, 0)
+
+
+def test_sessions_that_the_sweep_ends_are_paid_by_the_sweep_and_not_by_hints(
+    convai: Any, convai_settings: Callable[..., None], learner: Any, log_in: Any
+) -> None:
+    hints: list[list[int]] = []
+    convai_settings(DISPATCHER=hints.append)
+    log_in()
+    type(learner).objects.update(is_active=False)
+
+    report = sweep(workers=1)
+
+    assert (report.ended, report.revoked, report.owed) == (1, 1, 0)
+    assert hints == []
+    assert convai.live() == []
+
+
+def test_what_is_owed_beyond_the_horizon_gets_one_more_try_before_it_lapses(
+    convai: Any, owe_real_tokens: Callable[[int], None]
+) -> None:
+    """As after a weekend without any sweep."""
+    owe_real_tokens(1)
+    ConvaiToken.objects.update(owed_since=timezone.now() - timedelta(hours=30))
+
+    report = sweep(workers=1)
+
+    assert (report.revoked, report.lapsed) == (1, 0)
+
+
+def test_a_session_that_ended_of_late_is_kept_however_long_ago_it_began(
+    old_session: Callable[..., LearnerSession],
+) -> None:
+    session = old_session(status=Status.REVOKED)
+    LearnerSession.objects.update(ended_at=timezone.now())
+    TokenEvent.objects.create(session=session, kind="session_ended")
+
+    sweep(workers=1)
+
+    assert LearnerSession.objects.get() == session
+    assert TokenEvent.objects.filter(kind="session_ended").exists()
+
+
+def test_a_token_that_is_being_generated_saves_its_old_session_from_the_purge(
+    old_session: Callable[..., LearnerSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = old_session(status=Status.REVOKED)
+    ConvaiToken.objects.all().delete()
+    LearnerSession.objects.update(ended_at=None)
+    atomic = tidying.transaction.atomic
+
+    class GenerateFirst:
+        """Generates between the purge's look and its transaction."""
+
+        @staticmethod
+        def atomic(**kwargs: Any) -> Any:
+            ConvaiToken.objects.get_or_create(session=session, status=Status.GENERATING)
+            return atomic(**kwargs)
+
+    monkeypatch.setattr(tidying, "transaction", GenerateFirst)
+
+    assert tidying.purge(lambda: False) == 0
+    assert ConvaiToken.objects.get().session == session
+
+
+@pytest.mark.parametrize("workers", ["65", "1000"])
+def test_more_calls_at_once_than_a_process_makes_are_refused(db: None, workers: str) -> None:
+    with pytest.raises(CommandError, match="more than 64; run several processes"):
+        call_command("convai_sweep", "--workers", workers)

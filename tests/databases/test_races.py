@@ -9,13 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test import Client
+from django.utils import timezone
 
 from convai_tokens import lifecycle, revocation
 from convai_tokens.credentials import bearer_credential
 from convai_tokens.exceptions import ConvaiTokensError
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession, TokenEvent
+from convai_tokens.sealing import seal
+from convai_tokens.sweep import sweep
 
 pytestmark = pytest.mark.concurrency
 
@@ -157,10 +160,6 @@ def test_requests_of_one_session_interleaved_a_thousand_times_leave_nothing_aliv
 
 
 def test_two_workers_never_claim_the_same_row(learner: Any, at_once: Any) -> None:
-    from django.utils import timezone
-
-    from convai_tokens.sealing import seal
-
     now = timezone.now()
     session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
     for _ in range(200):
@@ -180,6 +179,43 @@ def test_two_workers_never_claim_the_same_row(learner: Any, at_once: Any) -> Non
     only_expected(outcomes)
     claimed = [token_id for outcome in outcomes for token_id in outcome]
     assert len(claimed) == len(set(claimed)) == 200
+
+
+def test_a_long_transaction_of_the_lms_keeps_the_sweep_from_nothing_but_its_own_rows(
+    convai: Any, convai_settings: Any, learner: Any
+) -> None:
+    """It has ended a session, say, and not committed: one of its tokens expires meanwhile."""
+    convai_settings(DISPATCHER=lambda token_ids: None)
+    for number in range(4):
+        session = lifecycle.open_session(bearer_credential("custom", str(number)), learner)
+        lifecycle.generate(session)
+        if number < 2:
+            lifecycle.end_session(session.pk, EndReason.API)
+    live = ConvaiToken.objects.filter(status="active").order_by("pk")
+    live.update(expires_at=timezone.now())
+    locked = live[0]
+    holds, may_commit = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        try:
+            with transaction.atomic():
+                ConvaiToken.objects.filter(pk=locked.pk).update(last_error="held")
+                holds.set()
+                may_commit.wait(60)
+        finally:
+            connections.close_all()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert holds.wait(60)
+        report = sweep(workers=2)
+    finally:
+        may_commit.set()
+        holder.join()
+
+    assert (report.revoked, report.expired, report.failed) == (2, 1, 0)
+    assert sweep(workers=2).expired == 1
 
 
 def test_first_requests_of_one_credential_at_once_open_one_session(

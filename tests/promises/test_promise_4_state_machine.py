@@ -49,6 +49,8 @@ OUTAGES: list[dict[str, Any]] = [
     {"drop": True},
     {"reset": True},
     {"malformed": "not_json"},
+    {"faults": {"403": 1}, "error_text": "Forbidden"},  # a firewall
+    {"faults": {"404": 1}, "error_text": "Not Found"},  # a wrong path
 ]
 CAP = 2
 pick = st.integers(min_value=0, max_value=2)
@@ -170,6 +172,8 @@ class History(RuleBasedStateMachine):
     def what_is_dead_here_is_dead_there(self) -> None:
         alive = {fingerprint(value) for value in self.sandbox.live()}
         dead = ConvaiToken.objects.filter(status__in=[Status.REVOKED, Status.GONE])
+        # What has expired by our clock counts as gone once it was rejected; the sandbox's stands.
+        dead = dead.exclude(status=Status.GONE, expires_at__lte=timezone.now())
         assert not alive & set(dead.values_list("fingerprint", flat=True))
 
     @invariant()
@@ -222,8 +226,11 @@ class History(RuleBasedStateMachine):
         assert not ConvaiToken.objects.owed().exists()
         alive = {fingerprint(value) for value in self.sandbox.live()}
         known = ConvaiToken.objects.exclude(status=Status.LAPSED)
-        # Wiped after the horizon, by which Convai's own clock has ended it too.
-        expired = set(known.filter(status=Status.EXPIRED).values_list("fingerprint", flat=True))
+        # Wiped after the horizon, or gone: by then Convai's own clock has ended it too.
+        by_time = known.filter(status__in=[Status.EXPIRED, Status.GONE])
+        expired = set(
+            by_time.filter(expires_at__lte=timezone.now()).values_list("fingerprint", flat=True)
+        )
         assert not (alive & set(known.values_list("fingerprint", flat=True))) - expired
 
 

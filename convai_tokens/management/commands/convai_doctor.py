@@ -54,8 +54,8 @@ def examine(tell: Callable[[Step], None], *, offline: bool = False) -> None:
     has_tables = take(health.migrations())
     for name in TABLES:
         take(getattr(health, name)() if has_tables else skipped(name, UNREADABLE))
-    take(health.cache())
-    take(health.sweep())
+    has_cache = take(health.cache())
+    take(health.sweep() if has_cache else skipped("sweep", "The cache can't be asked."))
     take(health.overdue(done["sweep"]) if has_tables else skipped("overdue", UNREADABLE))
 
 

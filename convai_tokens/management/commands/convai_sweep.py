@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
 
+from ...convai.client import MAX_THREADS
 from ...sweep import SweepReport, count_owed, sweep
 
 logger = logging.getLogger("convai_tokens")
@@ -28,6 +29,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def calls_at_once(text: str) -> int:
+    """Return a whole number from 1 to what a process may call at once, for argparse."""
+    number = positive(text)
+    if number > MAX_THREADS:
+        raise ArgumentTypeError(f"{number} is more than {MAX_THREADS}; run several processes")
+    return number
 
 
 @contextmanager
@@ -71,24 +80,30 @@ class Command(BaseCommand):
             help="sweep again and again, this many seconds apart (10), until stopped",
         )
         parser.add_argument(
-            "--workers", type=positive, default=8, help="calls to Convai at once (8)"
+            "--workers", type=calls_at_once, default=8, help="calls to Convai at once (8)"
         )
 
     def handle(self, *args: Any, watch: int | None, workers: int, **options: Any) -> None:
         with stop_signals() as stopped:
-            self._sweep(workers, stopped, quiet=bool(watch))
-            while watch and not pause(watch, stopped):
+            report = self._sweep(workers, stopped, quiet=bool(watch))
+            while watch and not pause(0 if report.more else watch, stopped):
                 close_old_connections()
-                self._sweep(workers, stopped, quiet=True)
+                report = self._sweep(workers, stopped, quiet=True)
+        if report.failed and not watch:
+            raise CommandError(
+                f"{report.failed} steps met an error of the database, which is in the log. "
+                "Nothing is lost: mend it, and sweep again."
+            )
 
-    def _sweep(self, workers: int, stopped: Callable[[], bool], *, quiet: bool) -> None:
+    def _sweep(self, workers: int, stopped: Callable[[], bool], *, quiet: bool) -> SweepReport:
         """Make one pass and print a line on it; with ``--watch``, only if something was done."""
         self._shown_at = time.monotonic()
         report = sweep(workers, stopped, self._show_progress)
         if self.stdout.isatty():
             self.stdout.write(CLEAR, ending="")
-        if not quiet or any(asdict(report).values()):
+        if not quiet or any(counts(report).values()):
             self.stdout.write(line(report))
+        return report
 
     def _show_progress(self, report: SweepReport) -> None:
         """Rewrite the last line of a terminal every second; elsewhere log every ten."""
@@ -104,6 +119,11 @@ class Command(BaseCommand):
             logger.info("Sweeping: %s", line(report))
 
 
+def counts(report: SweepReport) -> dict[str, int]:
+    """Return the counts of a report by their names."""
+    return {name: count for name, count in asdict(report).items() if name != "more"}
+
+
 def line(report: SweepReport) -> str:
     """Return the counts of a report, each with its name."""
-    return " ".join(f"{name}={count}" for name, count in asdict(report).items())
+    return " ".join(f"{name}={count}" for name, count in counts(report).items())
