@@ -17,6 +17,7 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
+from django.db import router
 from django.http import HttpRequest
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
@@ -140,7 +141,18 @@ def session_credential(session: SessionBase, *, renew: bool = False) -> Credenti
 
 def _is_alive(session: SessionBase) -> bool:
     """Tell whether a session is still where it is kept; a signed cookie is kept by the client."""
-    return isinstance(session, SignedCookieStore) or session.exists(session.session_key or "")
+    return isinstance(session, SignedCookieStore) or is_stored(session, session.session_key or "")
+
+
+def is_stored(session: SessionBase, key: str) -> bool:
+    """Tell whether the store of ``session`` has one of this key."""
+    model = getattr(session, "model", None)
+    if model is None:
+        return session.exists(key)
+    # Where it was just written: a replica may be late.
+    rows = model._default_manager.using(router.db_for_write(model))
+    found: bool = rows.filter(pk=key).exists()
+    return found
 
 
 def credential_of_login(user: AbstractBaseUser, data: dict[str, Any]) -> Credential | None:

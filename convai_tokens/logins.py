@@ -33,6 +33,7 @@ from .exceptions import clean_text
 
 NOTE = "_convai_login"
 CHANGED_USER = "_convai_changed_user"
+DELETED = "_convai_deleted_sessions"
 DEVICE_LENGTH = 120
 
 # The request that is being served, for receivers of signals that carry none.
@@ -94,6 +95,18 @@ def noted_login(request: HttpRequest) -> LoginNote | None:
 def forget_login(request: HttpRequest | Request) -> None:
     """Forget the login of a request that logs out again."""
     setattr(http_request(request), NOTE, None)
+
+
+def note_deleted_session(request: HttpRequest | Request, key: str | None, reason: str) -> None:
+    """Note on the request that it is about to delete the Django session ``key``, and why first."""
+    if key:
+        deleted_sessions(http_request(request)).setdefault(key, reason)
+
+
+def deleted_sessions(request: HttpRequest) -> dict[str, str]:
+    """Return the keys of the Django sessions that the request deleted, with the reasons why."""
+    deleted: dict[str, str] = request.__dict__.setdefault(DELETED, {})
+    return deleted
 
 
 def note_password_change(user: AbstractBaseUser) -> None:

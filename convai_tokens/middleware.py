@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -22,6 +23,7 @@ from .credentials import (
     Credential,
     belongs_to,
     credential_of_login,
+    is_stored,
     learner_session_id,
     session_credential,
     session_key_digest,
@@ -32,6 +34,7 @@ from .logins import (
     LoginNote,
     changed_password,
     current_request,
+    deleted_sessions,
     noted_login,
     replaced_session_id,
 )
@@ -79,12 +82,16 @@ def _quietly(step: Callable[[HttpRequest, Any], None], request: HttpRequest, res
 
 
 def _follow_session(request: HttpRequest, response: HttpResponseBase) -> None:
-    """End what this request's login or password change has ended; follow a key that changed."""
+    """End what this request's login, logout or password change has ended; follow a new key."""
+    session = getattr(request, "session", None)
+    for key, reason in deleted_sessions(request).items() if session is not None else ():
+        # Once more: a login in parallel may have opened one after the receivers looked, and before
+        # the Django session was gone.
+        _end_sessions_of(session, key, reason)
     note = noted_login(request)
     if note is not None:
         _end_replaced(note, response)
         return
-    session = getattr(request, "session", None)
     user = changed_password(request)
     if session is None or not (session.modified or user):
         return
@@ -105,16 +112,22 @@ def _end_replaced(note: LoginNote, response: HttpResponseBase) -> None:
     key, note.replaced_key = note.replaced_key, ""
     if not key or note.session is None:
         return
-    sessions = LearnerSession.objects.filter(stack=SESSION_STACK)
     if isinstance(note.session, SignedCookieStore):
         # The cookie is the session; on a 500 Django doesn't send the new one.
         old = replaced_session_id(key)
         if old is not None and response.status_code != 500:
-            lifecycle.end_sessions(sessions.filter(pk=old), EndReason.REPLACED)
-    elif not note.session.exists(key):  # a rollback brings a flushed row back
+            sessions = LearnerSession.objects.filter(stack=SESSION_STACK, pk=old)
+            lifecycle.end_sessions(sessions, EndReason.REPLACED)
+    else:
+        _end_sessions_of(note.session, key, EndReason.REPLACED)
+
+
+def _end_sessions_of(store: SessionBase, key: str, reason: str) -> None:
+    """End the learner session of the Django session ``key``, unless a rollback has saved it."""
+    if not is_stored(store, key):
         digests = session_key_digests(key)
-        old_sessions = sessions.filter(credential_digest__in=digests)
-        lifecycle.end_sessions(old_sessions, EndReason.REPLACED)
+        sessions = LearnerSession.objects.filter(stack=SESSION_STACK, credential_digest__in=digests)
+        lifecycle.end_sessions(sessions, reason)
 
 
 def _extend_data(request: HttpRequest, response: Any) -> None:

@@ -33,9 +33,15 @@ from .credentials import (
     learner_session_id_of,
     session_key_digests,
 )
-from .lifecycle import database, end_session, end_sessions
-from .logins import current_request, forget_login, note_login, note_password_change
-from .models import EndReason, LearnerSession
+from .lifecycle import end_session, end_sessions
+from .logins import (
+    current_request,
+    forget_login,
+    note_deleted_session,
+    note_login,
+    note_password_change,
+)
+from .models import EndReason, LearnerSession, database
 
 logger = logging.getLogger("convai_tokens")
 
@@ -76,8 +82,10 @@ def on_logout(*, request: Any, **kwargs: Any) -> None:
         request.successful_authenticator is None
         or isinstance(request.successful_authenticator, SessionAuthentication)
     )
-    session_id = learner_session_id(getattr(http_request(request), "session", None))
-    if session_id is not None and not by_bearer:
+    session = getattr(http_request(request), "session", None)
+    session_id = learner_session_id(session)
+    if session is not None and session_id is not None and not by_bearer:
+        note_deleted_session(request, session.session_key, EndReason.LOGOUT)
         end_session(session_id, EndReason.LOGOUT)
 
 
@@ -91,9 +99,12 @@ def on_session_deleted(*, instance: AbstractBaseSession, **kwargs: Any) -> None:
     flushed = request is not None and (
         request.COOKIES.get(settings.SESSION_COOKIE_NAME) == instance.session_key
     )
+    reason = EndReason.REPLACED if flushed else EndReason.SESSION_DELETED
     digests = session_key_digests(str(instance.session_key))
     sessions = LearnerSession.objects.filter(stack=SESSION_STACK, credential_digest__in=digests)
-    end_sessions(sessions, EndReason.REPLACED if flushed else EndReason.SESSION_DELETED)
+    if request is not None:
+        note_deleted_session(request, instance.session_key, reason)
+    end_sessions(sessions, reason)
 
 
 @never_raises

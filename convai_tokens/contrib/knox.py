@@ -7,9 +7,11 @@ a logout, a logout-all, an expiry, the admin or a cascade.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import router, transaction
 from django.db.models.signals import pre_delete
 from knox.crypto import hash_token
 from knox.models import get_token_model
@@ -29,9 +31,15 @@ def from_login(user: AbstractBaseUser, data: dict[str, Any]) -> str | None:
     token = data.get("token")
     if not isinstance(token, str):
         return None
-    rows = get_token_model().objects.filter(digest=hash_token(token), user_id=user.pk)
+    rows = _rows().filter(digest=hash_token(token), user_id=user.pk)
     digest: str | None = rows.values_list("digest", flat=True).first()
     return digest
+
+
+def _rows() -> Any:
+    """Return knox's rows from where they are written: a replica may be late."""
+    model = get_token_model()
+    return model.objects.using(router.db_for_write(model))
 
 
 def from_request(request: Request) -> str | None:
@@ -44,16 +52,21 @@ def from_request(request: Request) -> str | None:
 
 def is_alive(digest: str) -> bool:
     """Tell whether the row is still there."""
-    exists: bool = get_token_model().objects.filter(digest=digest).exists()
+    exists: bool = _rows().filter(digest=digest).exists()
     return exists
 
 
 @never_raises
-def on_token_deleted(*, instance: Any, **kwargs: Any) -> None:
+def on_token_deleted(*, instance: Any, using: str, **kwargs: Any) -> None:
     """End the learner session of a knox token that is about to be deleted."""
     credential = bearer_credential(NAME, instance.digest)
     sessions = LearnerSession.objects.filter(pk__in=credential.session_ids)
-    end_sessions(sessions, _reason(instance))
+    reason = _reason(instance)
+    end_sessions(sessions, reason)
+    if current_request.get() is not None:
+        # Once more: a request in parallel may have opened it after this look, and before the row
+        # was gone.
+        transaction.on_commit(partial(end_sessions, sessions, reason), using=using, robust=True)
 
 
 def _reason(instance: Any) -> str:

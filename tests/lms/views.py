@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from knox.views import LoginView, LogoutAllView, LogoutView
@@ -74,6 +75,13 @@ def clashing_login(request: HttpRequest) -> JsonResponse:
 def json_logout(request: HttpRequest) -> HttpResponse:
     logout(request)
     return HttpResponse(status=204)
+
+
+@csrf_exempt
+@transaction.atomic
+def logout_that_is_rolled_back(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    raise RuntimeError("after the logout")
 
 
 @csrf_exempt

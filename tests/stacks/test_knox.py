@@ -6,10 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import time_machine
+from django.db.models.signals import pre_delete
 from django.test import Client
 from django.utils import timezone
 from knox.models import AuthToken
 
+from convai_tokens import lifecycle
+from convai_tokens.credentials import bearer_credential
 from convai_tokens.models import EndReason, LearnerSession
 
 
@@ -131,3 +134,23 @@ def test_a_password_change_leaves_bearer_credentials_alone(
 
     assert reasons() == [""]
     assert client.post("/convai/token/", headers=bearer(login)).status_code == 200
+
+
+def test_a_session_that_opens_while_its_credential_is_being_deleted_ends_with_it(
+    convai: Any, learner: Any, client: Client
+) -> None:
+    """The credential's first token request races its logout."""
+    _, token = AuthToken.objects.create(learner)
+
+    def open_it(instance: Any, **kwargs: Any) -> None:
+        session = lifecycle.open_session(bearer_credential("knox", instance.digest), learner)
+        assert session.ended_at is None
+
+    pre_delete.connect(open_it, sender=AuthToken)
+    try:
+        answer = client.post("/logout/knox/", headers={"Authorization": f"Token {token}"})
+    finally:
+        pre_delete.disconnect(open_it, sender=AuthToken)
+
+    assert answer.status_code == 204
+    assert LearnerSession.objects.get().end_reason == EndReason.LOGOUT

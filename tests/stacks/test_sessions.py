@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
+from django.db.models.signals import pre_delete
 from django.test import Client
 
+from convai_tokens import lifecycle
+from convai_tokens.credentials import session_credential
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 
 ENGINES = ["db", "cached_db", "cache", "signed_cookies"]
@@ -248,3 +251,56 @@ def test_two_first_requests_of_one_session_in_parallel_meet_in_one_learner_sessi
 
     assert LearnerSession.objects.count() == 1
     assert ConvaiToken.objects.count() == 2
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+def test_a_learner_session_that_opens_while_its_django_session_is_being_deleted_ends_with_it(
+    convai: Any,
+    learner: Any,
+    client: Client,
+    log_in: Any,
+    settings: Any,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+) -> None:
+    """A login over a session races its logout: our receivers have looked, and the row is there."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    log_in()
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    going = store(client.cookies["sessionid"].value)
+    going.load()
+
+    def open_another(**kwargs: Any) -> None:
+        late = lifecycle.open_session(session_credential(going, renew=True), learner)
+        assert late.ended_at is None
+
+    if engine in ("db", "cached_db"):
+        pre_delete.connect(open_another, sender=Session)
+    else:
+        delete = store.delete
+        monkeypatch.setattr(
+            store, "delete", lambda self, *args: (open_another(), delete(self, *args))
+        )
+    try:
+        assert client.post("/logout/json/").status_code == 204
+    finally:
+        pre_delete.disconnect(open_another, sender=Session)
+
+    assert LearnerSession.objects.count() == 2
+    assert set(LearnerSession.objects.values_list("end_reason", flat=True)) == {EndReason.LOGOUT}
+    assert convai.live() == []
+
+
+def test_a_logout_that_is_rolled_back_ends_no_learner_session(
+    convai: Any, learner: Any, client: Client, log_in: Any
+) -> None:
+    log_in()
+
+    with pytest.raises(RuntimeError, match="after the logout"):
+        client.post("/logout/rolled-back/")
+
+    assert client.post("/convai/token/").status_code == 200
+    assert LearnerSession.objects.get().ended_at is None
+    assert len(convai.live()) == 2

@@ -1,0 +1,92 @@
+"""A site that reads from a replica: what has just been written is read where it was written."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.conf import settings as site_settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.utils.connection import ConnectionDoesNotExist
+from knox.models import AuthToken
+
+from convai_tokens import lifecycle
+from convai_tokens.contrib import knox
+from convai_tokens.credentials import bearer_credential, is_stored, session_credential
+from convai_tokens.exceptions import SessionEnded
+from convai_tokens.models import LIVE, ConvaiToken, EndReason
+from convai_tokens.sweep import sweep
+
+
+class ReplicaRouter:
+    """Sends reads to a database that isn't there: whoever reads from it fails."""
+
+    apps = ("convai_tokens", "sessions", "knox")
+
+    def db_for_read(self, model: Any, **hints: Any) -> str | None:
+        return "a replica" if model._meta.app_label in self.apps else None
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "default"
+
+
+@pytest.fixture
+def replica(convai: Any, settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [f"{__name__}.ReplicaRouter"]
+
+
+@pytest.fixture
+def session(learner: Any) -> Any:
+    """A Django session of the learner, as login() leaves it."""
+    store = import_module(site_settings.SESSION_ENGINE).SessionStore()
+    store[SESSION_KEY] = str(learner.pk)
+    store[BACKEND_SESSION_KEY] = site_settings.AUTHENTICATION_BACKENDS[0]
+    store[HASH_SESSION_KEY] = learner.get_session_auth_hash()
+    store.save()
+    return store
+
+
+@pytest.mark.usefixtures("replica")
+def test_the_router_of_these_tests_does_fail_who_reads_from_the_replica() -> None:
+    with pytest.raises(ConnectionDoesNotExist):
+        ConvaiToken.objects.count()
+
+
+@pytest.mark.usefixtures("replica")
+def test_the_life_of_a_token_is_read_where_it_is_written(
+    convai: Any, convai_settings: Any, learner: Any
+) -> None:
+    convai_settings(MAX_LIVE_TOKENS=2)
+    session = lifecycle.open_session(bearer_credential("custom", "a digest"), learner)
+    for _ in range(4):
+        lifecycle.generate(session)
+    tokens = ConvaiToken.objects.using("default")
+    assert tokens.filter(status__in=LIVE).count() == 2
+    lifecycle.extend(session)
+
+    assert lifecycle.end_session(session.pk, EndReason.LOGOUT)
+    assert sweep(workers=1).failed == 0
+
+    assert not tokens.filter(status__in=LIVE).exists()
+    assert convai.live() == []
+    with pytest.raises(SessionEnded):
+        lifecycle.generate(session)
+
+
+def test_a_login_that_the_replica_has_not_heard_of_is_alive(
+    learner: Any, session: Any, replica: None
+) -> None:
+    opened = lifecycle.open_session(session_credential(session), learner)
+
+    assert opened.ended_at is None
+    assert is_stored(session, session.session_key)
+    assert not is_stored(session, "another key")
+
+
+@pytest.mark.usefixtures("replica")
+def test_a_knox_login_that_the_replica_has_not_heard_of_is_found(learner: Any) -> None:
+    instance, token = AuthToken.objects.create(learner)
+
+    assert knox.from_login(learner, {"token": token}) == instance.digest
+    assert knox.is_alive(instance.digest)
