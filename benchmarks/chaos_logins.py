@@ -148,7 +148,8 @@ def _judge(kills: list[Kill], report: Report) -> None:
     """Sweep, then compare the ledger with the table."""
     from convai_tokens.models import ConvaiToken
     from convai_tokens.sealing import fingerprint
-    from convai_tokens.sweep import STALE, sweep
+    from convai_tokens.sweep import sweep
+    from convai_tokens.tidying import STALE
 
     tokens = ConvaiToken.objects
     generating = tokens.filter(status=ConvaiToken.Status.GENERATING)

@@ -99,13 +99,14 @@ def forget_login(request: HttpRequest | Request) -> None:
 
 def note_deleted_session(request: HttpRequest | Request, key: str | None, reason: str) -> None:
     """Note on the request that it is about to delete the Django session ``key``, and why first."""
+    http = http_request(request)
     if key:
-        deleted_sessions(http_request(request)).setdefault(key, reason)
+        setattr(http, DELETED, {key: reason, **deleted_sessions(http)})
 
 
 def deleted_sessions(request: HttpRequest) -> dict[str, str]:
     """Return the keys of the Django sessions that the request deleted, with the reasons why."""
-    deleted: dict[str, str] = request.__dict__.setdefault(DELETED, {})
+    deleted: dict[str, str] = getattr(request, DELETED, {})
     return deleted
 
 

@@ -84,10 +84,11 @@ def _quietly(step: Callable[[HttpRequest, Any], None], request: HttpRequest, res
 def _follow_session(request: HttpRequest, response: HttpResponseBase) -> None:
     """End what this request's login, logout or password change has ended; follow a new key."""
     session = getattr(request, "session", None)
-    for key, reason in deleted_sessions(request).items() if session is not None else ():
-        # Once more: a login in parallel may have opened one after the receivers looked, and before
-        # the Django session was gone.
-        _end_sessions_of(session, key, reason)
+    if session is not None:
+        for key, reason in deleted_sessions(request).items():
+            # Once more: a login in parallel may have opened one after the receivers looked, and
+            # before the Django session was gone.
+            _end_sessions_of(session, key, reason)
     note = noted_login(request)
     if note is not None:
         _end_replaced(note, response)
