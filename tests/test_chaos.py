@@ -19,7 +19,7 @@ TIMEOUT = 300  # seconds, on a busy machine; on an idle one each takes less than
 needs_processes = pytest.mark.skipif(
     os.environ.get("CHAOS") != "1"
     or not settings.DATABASES["default"]["ENGINE"].endswith(("postgresql", "mysql")),
-    reason="takes minutes and wants an idle machine: set CHAOS=1, and DATABASE_URL to "
+    reason="takes a minute and wants no other tests beside it: set CHAOS=1, and DATABASE_URL to "
     "PostgreSQL or MariaDB",
 )
 
