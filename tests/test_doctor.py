@@ -25,10 +25,10 @@ from django.db import OperationalError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from convai_tokens import health, health_convai
+from convai_tokens import health, health_convai, health_step, health_token
 from convai_tokens.convai.client import ConvaiClient, get_client
 from convai_tokens.exceptions import ConvaiUnavailable
-from convai_tokens.health import Status, Step
+from convai_tokens.health_step import Status, Step
 from convai_tokens.management.commands import convai_doctor
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
 from convai_tokens.sandbox.process import Sandbox
@@ -63,8 +63,8 @@ ConvaiSettings = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health_convai, "PAUSES", (0.0, 0.0, 0.0))
-    monkeypatch.setattr(health_convai, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(health_token, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(health_token, "LONGEST_PAUSE", 0.0)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def owe(make: Callable[..., ConvaiToken], **fields: Any) -> ConvaiToken:
 def trial() -> dict[str, Step]:
     """Try a token; return what was told."""
     told: list[Step] = []
-    health_convai.try_token(told.append)
+    health_token.try_token(told.append)
     return {step.name: step for step in told}
 
 
@@ -497,7 +497,7 @@ def test_revocations_that_nobody_claims_say_that_the_sweep_is_not_running(
 
 
 def test_a_step_that_raises_fails_without_the_words_of_the_exception() -> None:
-    @health.timed
+    @health_step.timed
     def surprise() -> Step:
         raise ValueError(KEY)
 
@@ -509,7 +509,7 @@ def test_a_step_that_raises_fails_without_the_words_of_the_exception() -> None:
 
 
 def test_a_database_that_is_down_is_named_without_its_address() -> None:
-    @health.timed
+    @health_step.timed
     def read() -> Step:
         raise OperationalError("connection to someone:secret@db.example.org failed")
 
@@ -769,7 +769,7 @@ def test_the_token_is_revoked_also_when_nobody_can_be_told(convai: Sandbox) -> N
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        health_convai.try_token(closed)
+        health_token.try_token(closed)
 
     assert convai.summary()["revoked"] == 1
 
@@ -783,7 +783,7 @@ def test_a_token_that_could_not_be_revoked_is_told_with_its_end(convai: Sandbox)
     ends = convai.ledger()["tokens"][0]["expires_at"][11:16]
     assert f"was NOT revoked: it lives until {ends} UTC" in step.detail
     assert names_a_remedy(step)
-    assert convai.summary()["calls"]["/user/revoke-token"] == len(health_convai.PAUSES)
+    assert convai.summary()["calls"]["/user/revoke-token"] == len(health_token.PAUSES)
 
 
 def test_an_interrupted_revocation_is_told(
@@ -796,7 +796,7 @@ def test_an_interrupted_revocation_is_told(
     told: list[Step] = []
 
     with pytest.raises(KeyboardInterrupt):
-        health_convai.try_token(told.append)
+        health_token.try_token(told.append)
 
     assert (told[-1].name, told[-1].status) == ("revoke", FAILED)
     assert "was NOT revoked" in told[-1].detail
@@ -1050,7 +1050,7 @@ def test_all_calls_are_made_over_https(
 def test_without_tables_the_steps_that_read_them_are_skipped(
     convai: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    missing = health.timed(lambda: health.failed("Not applied.", "A cause.", "A fix."))
+    missing = health_step.timed(lambda: health_step.failed("Not applied.", "A cause.", "A fix."))
     monkeypatch.setattr(
         health, "migrations", lambda: Step(**{**vars(missing()), "name": "migrations"})
     )
@@ -1197,4 +1197,10 @@ def _await_call(sandbox: Sandbox, verb: str) -> None:
 def test_the_verdict_is_the_worst_status() -> None:
     steps = [Step(status, "") for status in (OK, SKIPPED, WARNING, FAILED)]
 
-    assert [health.verdict(steps[:count]) for count in range(5)] == [OK, OK, OK, WARNING, FAILED]
+    assert [health_step.verdict(steps[:count]) for count in range(5)] == [
+        OK,
+        OK,
+        OK,
+        WARNING,
+        FAILED,
+    ]

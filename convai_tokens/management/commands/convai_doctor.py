@@ -18,8 +18,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from ... import __version__, health, health_convai
-from ...health import Status, Step, skipped, verdict
+from ... import __version__, health, health_convai, health_token
+from ...health_step import Status, Step, skipped, verdict
 
 EXIT = {Status.OK: 0, Status.WARNING: 1, Status.FAILED: 2}
 MARKS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILED: "✗", Status.SKIPPED: "-"}
@@ -70,7 +70,7 @@ def _ask_convai(take: Callable[[Step], bool], why_not: str, *, has_key: bool) ->
         take(getattr(health_convai, names.pop(0))())
         why_not = "" if has_key else "There is no API key to call with."
     if not why_not:
-        health_convai.try_token(take)
+        health_token.try_token(take)
         return
     for name in names:
         take(skipped(name, why_not))

@@ -1,0 +1,206 @@
+"""The doctor's trial: does Convai generate, extend and revoke a token?
+
+The texts hold no secret: see ``health_step.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.db import connections
+from django.utils import timezone
+
+from .conf import Secret, app_settings
+from .convai.client import ConvaiClient
+from .exceptions import ConvaiTokensError, TokenGone
+from .health_convai import TRY_LATER
+from .health_step import Step, failed, ok, skipped, timed, warning
+
+LIFETIME = (timedelta(minutes=30), timedelta(minutes=90))  # Convai documents about an hour
+PAUSES = (0.0, 1.0, 2.0)  # seconds before each try to revoke the doctor's own token
+LONGEST_PAUSE = 5.0  # seconds; more than that isn't waited for Convai's Retry-After
+
+T = TypeVar("T")
+
+# The client's outcomes, by code: likely cause, and fix.
+HINTS = {
+    "convai_timeout": ("Convai is slow or hangs, or a firewall swallows the answer.", TRY_LATER),
+    "convai_dropped": ("Convai, or a proxy on the way, closes connections.", TRY_LATER),
+    "convai_unavailable": (
+        "Convai is failing, or BASE_URL leads to something else that answers in its place.",
+        f"Compare BASE_URL with https://api.convai.com. {TRY_LATER}",
+    ),
+    "convai_rate_limited": (
+        "The plan's limit per minute is reached: by logins, or by a doctor that runs too often.",
+        "Run the doctor less often, or with --offline; ask Convai for a higher limit.",
+    ),
+    "convai_bad_key": (
+        "CONVAI_TOKENS['API_KEY'] is not, or no longer, a key of your Convai account.",
+        "Copy the key anew from your Convai account, and restart all processes of the LMS.",
+    ),
+    "convai_plan_limit": (
+        "The Convai plan is used up.",
+        "Raise the plan, or wait for its next period; until then learners get no tokens.",
+    ),
+    "convai_no_key": (
+        "CONVAI_TOKENS['API_KEY'] is a callable, and it fails.",
+        "Run the callable in manage.py shell, and mend what it needs (vault, network, rights).",
+    ),
+    "convai_refused": (
+        "Convai takes our request for wrong, often because BASE_URL has a wrong host or path.",
+        "Compare BASE_URL with https://api.convai.com; then ask Convai about your account.",
+    ),
+}
+UNEXPECTED = (
+    "Convai doesn't know a token that it generated a moment ago, or has moved this endpoint.",
+    "Run the doctor again; if it stays so, tell Convai's support the time of this run.",
+)
+
+
+@dataclass
+class Trial:
+    """The throw-away token of one examination; ``ends`` is aware UTC."""
+
+    value: Secret = field(default_factory=Secret)
+    ends: datetime = field(default_factory=timezone.now)
+
+
+@contextmanager
+def _held_back() -> Iterator[list[str]]:
+    """Keep this app's log lines, and yield the warnings: the doctor tells what they are about.
+
+    It holds for all threads, which is a command's business, and not a web process's.
+    """
+    notes: list[str] = []
+
+    def take(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING:
+            notes.append(record.getMessage())
+        return False
+
+    logger = logging.getLogger("convai_tokens")
+    logger.addFilter(take)
+    try:
+        yield notes
+    finally:
+        logger.removeFilter(take)
+
+
+def _ask(call: Callable[[ConvaiClient], T]) -> tuple[T, list[str]]:
+    """Return what ``call`` returns, and what the client noted; raise the client's outcomes.
+
+    Each call has a client of its own, so that neither this process's breaker nor the answer to an
+    earlier step keeps Convai, and above all the revocation, from being called.
+    """
+    client = ConvaiClient(
+        app_settings.BASE_URL,
+        connect_timeout=app_settings.CONNECT_TIMEOUT,
+        read_timeout=app_settings.READ_TIMEOUT,
+    )
+    with _held_back() as notes, client.admission():
+        return call(client), notes
+
+
+def _told(error: ConvaiTokensError, more: str = "") -> Step:
+    """Return the failed step for an outcome of the client, whose texts hold no secret."""
+    return failed(f"{error.describe()}{more}", *HINTS.get(error.code, UNEXPECTED))
+
+
+def _lifetime(verb: str, ends: datetime, notes: list[str], longest: timedelta) -> Step:
+    """Judge the time that Convai gave the token."""
+    lives = ends - timezone.now()
+    if notes:
+        cause = "The two clocks differ, or Convai has changed its answer."
+        fix = "If the step clock is ok, tell Convai's support; the app assumes one hour."
+        return warning(f"{verb}, but: {' '.join(notes)}", cause, fix)
+    detail = f"{verb}; the token would live for {round(lives.total_seconds() / 60)} min."
+    if LIFETIME[0] <= lives <= longest:
+        return ok(detail)
+    cause = "The clocks differ, or Convai has changed how long its tokens live."
+    fix = "If the step clock is ok, ask Convai; REVOKE_HORIZON must be longer than tokens live."
+    return warning(detail, cause, fix)
+
+
+def try_token(tell: Callable[[Step], object]) -> None:
+    """Generate, extend and revoke a token of the doctor's own; tell each step.
+
+    It is revoked whatever comes between, an interruption included. It is no learner's, so it gets
+    no row: the audit is about learner sessions, and nobody ever holds the value.
+    """
+    if any(it.in_atomic_block for it in connections.all(initialized_only=True)):
+        raise RuntimeError("Convai must not be called while a transaction is open.")
+    trial = Trial()
+    found = generate(trial)
+    if not trial.value:
+        for unneeded in (found, *(skipped(it, "No token.") for it in ("extend", "revoke"))):
+            tell(unneeded)
+        return
+    try:
+        tell(found)
+        tell(extend(trial))
+    finally:
+        cause, fix = "The doctor was interrupted.", "Nothing to do: it ends by itself."
+        last = replace(failed(_still_alive(trial), cause, fix), name="revoke")
+        try:
+            last = revoke(trial)
+        finally:
+            tell(last)
+
+
+def _still_alive(trial: Trial) -> str:
+    return (
+        f"The doctor's own token was NOT revoked: it lives until {trial.ends:%H:%M} UTC. "
+        "Nobody has its value, which is forgotten now."
+    )
+
+
+@timed
+def generate(trial: Trial) -> Step:
+    """Generate the throw-away token."""
+    try:
+        generated, notes = _ask(lambda client: client.generate())
+    except ConvaiTokensError as error:
+        maybe = " A token that nobody has may be alive." if getattr(error, "maybe_done", 0) else ""
+        return _told(error, maybe)
+    trial.value, trial.ends = generated.value, generated.expires_at
+    return _lifetime("Generated", trial.ends, notes, LIFETIME[1])
+
+
+@timed
+def extend(trial: Trial) -> Step:
+    """Extend it. A withdrawn page of Convai's had this give 24 hours: fine below the horizon."""
+    try:
+        ends, notes = _ask(lambda client: client.extend(trial.value))
+    except ConvaiTokensError as error:
+        return _told(error)
+    trial.ends = max(trial.ends, ends)
+    return _lifetime("Extended", ends, notes, app_settings.REVOKE_HORIZON)
+
+
+@timed
+def revoke(trial: Trial) -> Step:
+    """Revoke it, with a few tries: it must not be left behind."""
+    earlier: list[ConvaiTokensError] = []
+    for pause in PAUSES:
+        asked = earlier[-1].retry_after or 0.0 if earlier else 0.0
+        time.sleep(min(max(pause, asked), LONGEST_PAUSE))
+        try:
+            _ask(lambda client: client.revoke(trial.value))
+        except TokenGone as error:
+            # For the app it is as good as revoked, so that nothing else would ever tell.
+            if not any(getattr(it, "maybe_done", False) for it in earlier):
+                return _told(error, f" {_still_alive(trial)}")
+        except ConvaiTokensError as error:
+            earlier.append(error)
+            continue
+        if not earlier:
+            return ok("Revoked.")
+        hint = HINTS.get(earlier[-1].code, UNEXPECTED)
+        return warning(f"Revoked, but a try before got {earlier[-1].describe()}", *hint)
+    return _told(earlier[-1], f" {_still_alive(trial)}")
