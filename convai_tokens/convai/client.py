@@ -7,13 +7,10 @@ without the chain of exceptions whose frames hold them.
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import os
 import queue
-import re
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +20,6 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import requests
-import urllib3
 from requests.adapters import HTTPAdapter
 
 from .. import __version__
@@ -31,6 +27,7 @@ from ..conf import Secret, app_settings
 from ..exceptions import ConvaiPaused, ConvaiRefused, ConvaiTokensError, ConvaiUnavailable
 from .answers import GeneratedToken, Verb, confirmed_revoked, extended_until, generated_token
 from .breaker import Breaker, Bulkhead, busy
+from .failures import name_of, no_answer
 
 logger = logging.getLogger("convai_tokens")
 
@@ -192,7 +189,7 @@ class ConvaiClient:
             api_key = app_settings.api_key()
         except Exception as error:  # noqa: BLE001 - it may be the project's own callable
             return ConvaiRefused(
-                f"The API key can't be read: {_name(error)}.", code="convai_no_key"
+                f"The API key can't be read: {name_of(error)}.", code="convai_no_key"
             )
         remaining = deadline - time.monotonic()
         if remaining <= 0:
@@ -218,7 +215,7 @@ class ConvaiClient:
                     return content
                 return read(response.status_code, response.headers, content)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong out there is an outcome
-            return _no_answer(verb, error)
+            return no_answer(verb, error)
 
     @staticmethod
     def _read(response: requests.Response, deadline: float) -> bytes | ConvaiUnavailable:
@@ -234,49 +231,6 @@ class ConvaiClient:
                     "Convai's answer came too slowly.", code="convai_timeout", maybe_done=True
                 )
         return bytes(content)
-
-
-def _no_answer(verb: Verb, error: Exception) -> ConvaiUnavailable:
-    """Return the outcome of a call that got no whole answer."""
-    name = _name(error)
-    if isinstance(error, requests.ConnectTimeout):
-        return ConvaiUnavailable("Convai could not be reached in time.", code="convai_timeout")
-    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
-        return ConvaiUnavailable(
-            f"Convai did not answer to {verb} in time.", code="convai_timeout", maybe_done=True
-        )
-    causes = _causes(error)
-    if any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes):
-        return ConvaiUnavailable("Convai could not be reached.")
-    unsent = (ssl.SSLCertVerificationError, requests.exceptions.InvalidHeader)
-    if any(isinstance(cause, unsent) for cause in causes):
-        return ConvaiUnavailable(f"No call was made to Convai: {name}.")
-    dropped = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
-    if any(isinstance(cause, dropped) for cause in causes):
-        return ConvaiUnavailable(
-            "Convai closed the connection without an answer.",
-            code="convai_dropped",
-            maybe_done=True,
-        )
-    return ConvaiUnavailable(f"The call to Convai failed: {name}.", maybe_done=True)
-
-
-def _name(error: Exception) -> str:
-    """Return the name of an exception's class in words, since ``clean_text`` hides long ones."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return the exceptions that requests and urllib3 wrapped, outermost first."""
-    found: list[BaseException] = []
-    todo = [error]
-    while todo:
-        current = todo.pop()
-        if current not in found:
-            found.append(current)
-            nested = [*current.args, getattr(current, "reason", None)]
-            todo += [item for item in nested if isinstance(item, BaseException)]
-    return found
 
 
 def _is_harmless(record: logging.LogRecord) -> bool:
