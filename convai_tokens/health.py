@@ -253,8 +253,8 @@ def sweep() -> Step:
     if age <= SWEEP_LATE:
         return ok(detail)
     judge = failed if age > SWEEP_LOST else warning
-    cause = "The service or cron job of the sweep has stopped, or fails."
-    return judge(detail, cause, f"See its log. {START_THE_SWEEP}")
+    cause = "The service or cron job of the sweep has stopped, or a step fails in each pass."
+    return judge(detail, cause, f"See its log, and failed= in its line. {START_THE_SWEEP}")
 
 
 @timed

@@ -101,7 +101,9 @@ def note_deleted_session(request: HttpRequest | Request, key: str | None, reason
     """Note on the request that it is about to delete the Django session ``key``, and why first."""
     http = http_request(request)
     if key:
-        setattr(http, DELETED, {key: reason, **deleted_sessions(http)})
+        deleted = deleted_sessions(http)
+        deleted.setdefault(key, reason)
+        setattr(http, DELETED, deleted)
 
 
 def deleted_sessions(request: HttpRequest) -> dict[str, str]:

@@ -64,6 +64,7 @@ class ConvaiTokenMiddleware:
         finally:
             current_request.reset(token)
         _quietly(_follow_session, request, response)
+        _quietly(_look_again, request, response)
         _quietly(_extend_content, request, response)
         return response
 
@@ -82,17 +83,12 @@ def _quietly(step: Callable[[HttpRequest, Any], None], request: HttpRequest, res
 
 
 def _follow_session(request: HttpRequest, response: HttpResponseBase) -> None:
-    """End what this request's login, logout or password change has ended; follow a new key."""
-    session = getattr(request, "session", None)
-    if session is not None:
-        for key, reason in deleted_sessions(request).items():
-            # Once more: a login in parallel may have opened one after the receivers looked, and
-            # before the Django session was gone.
-            _end_sessions_of(session, key, reason)
+    """End what this request's login or password change has ended; follow a key that changed."""
     note = noted_login(request)
     if note is not None:
-        _end_replaced(note, response)
+        _end_replaced(request, note, response)
         return
+    session = getattr(request, "session", None)
     user = changed_password(request)
     if session is None or not (session.modified or user):
         return
@@ -108,9 +104,22 @@ def _follow_session(request: HttpRequest, response: HttpResponseBase) -> None:
         LearnerSession.objects.filter(pk=session_id).update(credential_digest=digest)
 
 
-def _end_replaced(note: LoginNote, response: HttpResponseBase) -> None:
+def _look_again(request: HttpRequest, response: HttpResponseBase) -> None:
+    """End the learner sessions of Django sessions that this request deleted, once more.
+
+    A login in parallel may have opened one after the receivers looked, and before the Django
+    session was gone. One that goes on under another key has that key's digest by now.
+    """
+    session = getattr(request, "session", None)
+    if session is not None:
+        for key, reason in deleted_sessions(request).items():
+            _end_sessions_of(session, key, reason)
+
+
+def _end_replaced(request: HttpRequest, note: LoginNote, response: HttpResponseBase) -> None:
     """End the learner session whose Django session this login flushed."""
     key, note.replaced_key = note.replaced_key, ""
+    deleted_sessions(request).pop(key, None)
     if not key or note.session is None:
         return
     if isinstance(note.session, SignedCookieStore):
@@ -138,7 +147,7 @@ def _extend_data(request: HttpRequest, response: Any) -> None:
         return
     is_json = "json" in (getattr(response, "accepted_media_type", None) or "")
     if is_json and _is_success(response) and isinstance(response.data, dict):
-        _end_replaced(note, response)
+        _end_replaced(request, note, response)
         block = _login_block(request, note, response.data)
         if block:
             response.data = _merged(response.data, block)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from django.conf import settings
 from django.db import connections, models, router
@@ -17,6 +17,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .exceptions import MAX_TEXT
+
+Row = TypeVar("Row", bound=models.Model, covariant=True)
 
 
 def database() -> str:
@@ -39,7 +41,26 @@ class EndReason(models.TextChoices):
     API = "api", _("Ended by the LMS's code")
 
 
-class LearnerSessionQuerySet(models.QuerySet["LearnerSession"]):
+class TakingQuerySet(models.QuerySet[Row]):
+    def take(self, limit: int, **fields: Any) -> list[Row]:
+        """Update up to ``limit`` of these rows, and return them as they were before.
+
+        Rows that anybody else holds a lock on are left out, so that neither a worker nor a long
+        transaction of the LMS's is waited for. To be called in a transaction, and without joins,
+        whose rows would be locked too.
+        """
+        rows = self.model._default_manager.using(self.db)
+        if connections[self.db].features.has_select_for_update_skip_locked:
+            taken = list(self.select_for_update(skip_locked=True)[:limit])
+            rows.filter(pk__in=[row.pk for row in taken]).update(**fields)
+            return taken
+        # Locks SQLite before the first read: a transaction that reads first and writes later fails
+        # there when another one has written in between.
+        rows.filter(pk=0).update(**fields)
+        return [row for row in self[:limit] if self.filter(pk=row.pk).update(**fields)]
+
+
+class LearnerSessionQuerySet(TakingQuerySet["LearnerSession"]):
     def open(self) -> LearnerSessionQuerySet:
         """Return the sessions that haven't ended."""
         return self.filter(ended_at=None)
@@ -88,7 +109,7 @@ class LearnerSession(models.Model):
         return f"{self.username}, {self.started_at:%Y-%m-%d %H:%M:%S}"
 
 
-class ConvaiTokenQuerySet(models.QuerySet["ConvaiToken"]):
+class ConvaiTokenQuerySet(TakingQuerySet["ConvaiToken"]):
     def owed(self) -> ConvaiTokenQuerySet:
         """Return the tokens that have to be revoked and aren't confirmed as revoked."""
         return self.filter(status=ConvaiToken.Status.REVOKING)
@@ -102,22 +123,6 @@ class ConvaiTokenQuerySet(models.QuerySet["ConvaiToken"]):
         """Move one row's status forward, if it still stands at one of ``froms``."""
         rows = self.filter(pk=token_id, status__in=froms)
         return rows.update(status=to, **fields) == 1
-
-    def take(self, limit: int, **fields: Any) -> list[ConvaiToken]:
-        """Update up to ``limit`` of these rows, and return them as they were before.
-
-        Rows that anybody else holds a lock on are left out, so that neither a worker nor a long
-        transaction of the LMS's is waited for. To be called in a transaction.
-        """
-        rows = self.model._default_manager.using(self.db)
-        if connections[self.db].features.has_select_for_update_skip_locked:
-            taken = list(self.select_for_update(skip_locked=True)[:limit])
-            rows.filter(pk__in=[token.pk for token in taken]).update(**fields)
-            return taken
-        # Locks SQLite before the first read: a transaction that reads first and writes later fails
-        # there when another one has written in between.
-        rows.filter(pk=0).update(**fields)
-        return [token for token in self[:limit] if self.filter(pk=token.pk).update(**fields)]
 
 
 class ConvaiToken(models.Model):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
 from typing import Any
 
@@ -21,6 +21,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import transaction
 from django.db.models.signals import post_save, pre_delete
+from django.utils import timezone
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
@@ -90,7 +91,7 @@ def on_logout(*, request: Any, **kwargs: Any) -> None:
 
 
 @never_raises
-def on_session_deleted(*, instance: AbstractBaseSession, **kwargs: Any) -> None:
+def on_session_deleted(*, instance: AbstractBaseSession, using: str, **kwargs: Any) -> None:
     """End the learner session of a Django session whose row goes, if the key is still its own.
 
     ``cycle_key()`` deletes a row too, but only after the new one has told us its key.
@@ -102,9 +103,12 @@ def on_session_deleted(*, instance: AbstractBaseSession, **kwargs: Any) -> None:
     reason = EndReason.REPLACED if flushed else EndReason.SESSION_DELETED
     digests = session_key_digests(str(instance.session_key))
     sessions = LearnerSession.objects.filter(stack=SESSION_STACK, credential_digest__in=digests)
+    end_sessions(sessions, reason)
+    # A login in parallel may open one between this look and the row's end: so look once more.
     if request is not None:
         note_deleted_session(request, instance.session_key, reason)
-    end_sessions(sessions, reason)
+    elif instance.expire_date > timezone.now():
+        transaction.on_commit(partial(end_sessions, sessions, reason), using=using, robust=True)
 
 
 @never_raises

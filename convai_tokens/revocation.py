@@ -43,7 +43,9 @@ FIRST_DELAY, LONGEST_DELAY = 2.0, 30.0
 # saying why, or its value doesn't open.
 LONGEST_DELAY_OF_A_MISFIT = 600.0
 LOUD_ATTEMPTS = 3  # of one token, that are worth a warning each
-MAX_REJECTIONS = 3  # of answers that blame the token without naming it
+# Of an expired token, after which it counts as gone. One that lives has any number: a gateway, a
+# firewall or a wrong BASE_URL rejects it without a reason, until somebody mends that.
+MAX_REJECTIONS = 3
 
 
 def attempt(token_ids: Sequence[int]) -> list[str]:
@@ -53,7 +55,7 @@ def attempt(token_ids: Sequence[int]) -> list[str]:
     """
     if get_client().breaker.pause_left:
         return []
-    return list(filter(None, map(pay, claim(len(token_ids), token_ids))))
+    return [status for status in map(pay, claim(len(token_ids), token_ids)) if status]
 
 
 def pay(token: ConvaiToken) -> str | None:
@@ -113,8 +115,9 @@ def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
     if isinstance(error, ConvaiPaused):
         held.update(claimed_until=None)  # Convai wasn't called, so this was no attempt
         return None
-    rejections = token.rejections + isinstance(error, TokenRejected)
-    if isinstance(error, TokenGone) or _is_dead_by_now(token, rejections):
+    expired = token.expires_at is None or token.expires_at <= timezone.now()
+    rejections = token.rejections + (expired and isinstance(error, TokenRejected))
+    if isinstance(error, TokenGone) or rejections >= MAX_REJECTIONS:
         return _settle(token, Status.GONE, Kind.GONE, error.describe())
     level = logging.WARNING if isinstance(error, ConvaiUnavailable) else logging.ERROR
     if token.attempts >= LOUD_ATTEMPTS:
@@ -130,16 +133,6 @@ def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
         last_error=error.describe(),
     )
     return None
-
-
-def _is_dead_by_now(token: ConvaiToken, rejections: int) -> bool:
-    """Tell whether Convai's rejections of the token can be taken for its death.
-
-    Only once its time is over too: a gateway, a firewall or a wrong ``BASE_URL`` rejects what
-    lives, and gets mended.
-    """
-    expired = token.expires_at is None or token.expires_at <= timezone.now()
-    return rejections >= MAX_REJECTIONS and expired
 
 
 def delay(attempts: int, retry_after: float | None, longest: float = LONGEST_DELAY) -> timedelta:

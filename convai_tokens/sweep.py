@@ -26,12 +26,13 @@ from .revocation import CLAIM, claim, pay
 
 logger = logging.getLogger("convai_tokens")
 
-# Seconds that a pass pays for: less than the minute after which cron starts the next one, so that
-# passes don't pile up, and so that a long backlog doesn't keep the rest from being tidied up.
-PAY_FOR = 45.0
+# Seconds of a pass, in all about the minute after which cron starts the next one: so passes don't
+# pile up, and neither keeps a long backlog the rest from being tidied up, nor the other way round.
+PAY_FOR, TIDY_FOR = 40.0, 15.0
 SEEN_KEY = "convai_tokens.sweep_seen"
-# What comes after paying, by the name of its count.
+# What comes after paying, in this order, by the name of its count.
 STEPS: dict[str, Callable[[tidying.Stopped], int]] = {
+    "ended": tidying.end_sessions_of_lost_users,
     "lapsed": tidying.lapse,
     "unknown": tidying.give_up_generating,
     "expired": tidying.expire,
@@ -45,7 +46,7 @@ class SweepReport:
     """What one sweep did, in rows; ``owed`` is what is still owed after it.
 
     ``failed`` counts the steps that met an error of the database, which is in the log. ``more``
-    tells that the time was up before all that is due had its try.
+    tells that the time was up before all was done.
     """
 
     revoked: int = 0
@@ -72,29 +73,41 @@ def sweep(
     ``progress`` is told what is done so far, about twice a second while revocations are paid.
     """
     report = SweepReport()
-    until = time.monotonic() + PAY_FOR
-
-    def is_over() -> bool:
-        report.more = report.more or time.monotonic() > until
-        return report.more or stopped()
-
-    def pay_what_is_due() -> None:
-        pay_all(report, workers, is_over, progress)
-
-    def tidy(name: str, step: Callable[[tidying.Stopped], int]) -> None:
-        setattr(report, name, step(stopped))
-
-    # What is owed comes first, before anything that may have to wait for somebody's locks.
-    _safely(report, pay_what_is_due)
-    _safely(report, partial(tidy, "ended", tidying.end_sessions_of_lost_users))
+    paying = _within(PAY_FOR, report, stopped)
+    # What is owed comes first, before anything that may take long.
+    _safely(report, partial(pay_all, report, workers, paying, progress))
+    untried = report.more or report.failed
+    tidying_up = _within(TIDY_FOR, report, stopped)
+    for name in STEPS:
+        # What is beyond the horizon gets a try before it is given up.
+        if not (name == "lapsed" and untried):
+            _safely(report, partial(_tidy, report, name, tidying_up))
     if report.ended:
-        _safely(report, pay_what_is_due)
-    for name, step in STEPS.items():
-        _safely(report, partial(tidy, name, step))
-    _safely(report, partial(tidy, "owed", lambda stopped: count_owed()))
+        _safely(report, partial(pay_all, report, workers, paying, progress))
+    _safely(report, partial(_count_owed, report))
     if not (stopped() or report.failed):
         note_seen()
     return report
+
+
+def _within(seconds: float, report: SweepReport, stopped: Callable[[], bool]) -> Callable[[], bool]:
+    """Return what tells whether to stop, by the clock too."""
+    until = time.monotonic() + seconds
+
+    def is_over() -> bool:
+        late = time.monotonic() > until
+        report.more = report.more or late
+        return late or stopped()
+
+    return is_over
+
+
+def _tidy(report: SweepReport, name: str, is_over: Callable[[], bool]) -> None:
+    setattr(report, name, STEPS[name](is_over))
+
+
+def _count_owed(report: SweepReport) -> None:
+    report.owed = count_owed()
 
 
 def _safely(report: SweepReport, step: Callable[[], None]) -> None:
@@ -114,9 +127,13 @@ def pay_all(
     progress: Callable[[SweepReport], None],
 ) -> None:
     """Pay what is due until nothing is, or Convai is known to be down; count it."""
-    if get_client().breaker.is_open:
-        # One call is the probe, and the others would only find that it is under way.
-        _count(report, list(filter(None, map(pay, claim(1)))))
+    breaker = get_client().breaker
+    # One call is the probe; of others beside it each would only find that one is under way.
+    while breaker.is_open and not (is_over() or breaker.pause_left):
+        probe = claim(1)
+        if not probe:
+            return
+        _count(report, [status for status in map(pay, probe) if status])
     if workers == 1:
         for dead in _payments(is_over):
             _count(report, dead)
@@ -156,7 +173,7 @@ def _payments(is_over: Callable[[], bool]) -> Iterator[list[str]]:
         tokens = claim(CLAIM)
         if not tokens:
             return
-        yield list(filter(None, map(pay, tokens)))
+        yield [status for status in map(pay, tokens) if status]
 
 
 def note_seen() -> None:

@@ -1,8 +1,8 @@
 """What the sweep tidies up: calls that died, tokens that expired, lost users, old rows.
 
 Each step is safe to run in any number of processes at once. It works in batches, each with a
-transaction of its own, waits for nobody's locks on tokens, and asks between the batches whether it
-is to stop.
+transaction of its own, leaves out the sessions and tokens that others have locked, and asks between
+the batches whether it is to stop.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from .audit import record_all
@@ -51,15 +51,20 @@ def end_sessions_of_lost_users(stopped: Stopped) -> int:
     except FieldDoesNotExist:
         pass
     else:
-        lost[EndReason.USER_DEACTIVATED] = Q(user__is_active=False)
-    ended = 0
+        inactive = get_user_model()._base_manager.filter(is_active=False)
+        lost[EndReason.USER_DEACTIVATED] = Q(user__in=inactive.values("pk"))
+    count = 0
     sessions = LearnerSession.objects.using(database())
     for reason, which in lost.items():
-        found = sessions.open().filter(which).values_list("pk", flat=True)
-        while not stopped() and (ids := list(found[:BATCH])):
-            # No hint: the sweep pays them itself, right afterwards.
-            ended += end_sessions(sessions.filter(pk__in=ids), reason, hint=False)
-    return ended
+        full = True
+        while full and not stopped():
+            with transaction.atomic(using=database()):
+                taken = sessions.open().filter(which).take(BATCH, ended_at=None)  # locks, no more
+                # No hint: the sweep pays them itself, right afterwards.
+                found = sessions.filter(pk__in=[session.pk for session in taken])
+                count += end_sessions(found, reason, hint=False)
+            full = len(taken) == BATCH
+    return count
 
 
 def lapse(stopped: Stopped) -> int:
@@ -68,7 +73,7 @@ def lapse(stopped: Stopped) -> int:
     unclaimed = Q(claimed_until=None) | Q(claimed_until__lt=now)
     overdue = _tokens().owed().filter(unclaimed, owed_since__lt=_horizon()).exclude(sealed="")
     detail = "Not confirmed within REVOKE_HORIZON"
-    count = _move_all(overdue, Status.LAPSED, Kind.LAPSED, stopped, detail, sealed="")
+    count = _update_all(overdue, stopped, Kind.LAPSED, detail, status=Status.LAPSED, sealed="")
     if count:
         logger.error("%d tokens lapsed: Convai confirmed their revocation to nobody.", count)
     return count
@@ -85,7 +90,7 @@ def give_up_generating(stopped: Stopped) -> int:
     valueless = old.filter(status=Status.REVOKING, next_attempt_at=None, sealed="")
     detail = "The process died while Convai was generating"
     return sum(
-        _move_all(died, Status.UNKNOWN, Kind.UNKNOWN, stopped, detail)
+        _update_all(died, stopped, Kind.UNKNOWN, detail, status=Status.UNKNOWN)
         for died in (generating, valueless)
     )
 
@@ -99,52 +104,41 @@ def expire(stopped: Stopped) -> int:
     passed = _tokens().filter(status=Status.ACTIVE, expires_at__lte=timezone.now())
     horizon: timedelta = app_settings.REVOKE_HORIZON
     wipe_at = F("expires_at") + horizon
-    return _move_all(passed, Status.EXPIRED, Kind.EXPIRED, stopped, next_attempt_at=wipe_at)
+    return _update_all(
+        passed, stopped, Kind.EXPIRED, status=Status.EXPIRED, next_attempt_at=wipe_at
+    )
 
 
 def wipe_expired(stopped: Stopped) -> int:
     """Wipe the values of expired tokens that can't be alive any more; return how many."""
     due = _tokens().filter(status=Status.EXPIRED, next_attempt_at__lte=timezone.now())
-    return _update_all(due, stopped, lambda wiped: None, sealed="", next_attempt_at=None)
+    return _update_all(due, stopped, sealed="", next_attempt_at=None)
 
 
 def _horizon() -> Any:
     return timezone.now() - app_settings.REVOKE_HORIZON
 
 
-def _move_all(
-    found: ConvaiTokenQuerySet,
-    to: str,
-    kind: TokenEvent.Kind,
-    stopped: Stopped,
-    detail: str = "",
-    **fields: Any,
-) -> int:
-    """Move all these tokens to a status, with one event each; return how many."""
-    return _update_all(
-        found, stopped, lambda moved: record_all(kind, moved, detail), status=to, **fields
-    )
-
-
 def _update_all(
     found: ConvaiTokenQuerySet,
     stopped: Stopped,
-    follow: Callable[[list[ConvaiToken]], None],
+    kind: TokenEvent.Kind | None = None,
+    detail: str = "",
     **fields: Any,
 ) -> int:
-    """Update all these tokens, after which they must not be found any more; return how many.
+    """Update all these tokens, with an event each if it is of a ``kind``; return how many.
 
-    In no order: the rows that are left are few, and an order by the primary key would have the
-    database read the whole table for them.
+    Afterwards they must not be found any more. In no order: the rows that are left are few, and an
+    order by the primary key would have the database read the whole table for them.
     """
-    count = 0
-    while not stopped():
+    count, full = 0, True
+    while full and not stopped():
         with transaction.atomic(using=database()):
             batch = found.take(BATCH, **fields)
-            follow(batch)
+            if kind is not None:
+                record_all(kind, batch, detail)
         count += len(batch)
-        if len(batch) < BATCH:
-            break
+        full = len(batch) == BATCH
     return count
 
 
@@ -166,14 +160,20 @@ def purge(stopped: Stopped) -> int:
             purged += events.filter(token__in=ids).delete()[0]
             purged += tokens.filter(dead, pk__in=ids).delete()[0]
     ended_before = Q(ended_at__lt=before) | Q(ended_at=None)
-    empty = sessions.filter(ended_before, started_at__lt=before, tokens=None)
-    empty = empty.order_by("started_at")
-    while not stopped() and (keys := list(empty.values_list("pk", flat=True)[:BATCH])):
+    empty = sessions.filter(
+        ended_before,
+        ~Exists(tokens.filter(session=OuterRef("pk"))),
+        started_at__lt=before,
+    ).order_by("started_at")
+    full = True
+    while full and not stopped():
         with transaction.atomic(using=database()):
-            # Locked first, as generating does: a token that is being generated is seen now, or
-            # comes too late for a session that is gone.
-            sessions.filter(pk__in=keys).update(device=F("device"))
+            # Locked first, as generating does: a token that is being generated is seen by the
+            # second look, or comes too late for a session that is gone.
+            taken = empty.take(BATCH, device=F("device"))
+            keys = [session.pk for session in taken]
             keys = list(empty.filter(pk__in=keys).values_list("pk", flat=True))
             purged += events.filter(session__in=keys).delete()[0]
             purged += sessions.filter(pk__in=keys).delete()[0]
+        full = len(taken) == BATCH
     return purged

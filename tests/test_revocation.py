@@ -185,6 +185,25 @@ def test_a_live_token_stays_owed_however_often_something_rejects_it_without_a_re
     assert convai.live() == []
 
 
+def test_rejections_before_the_end_of_a_tokens_time_do_not_count_towards_its_death(
+    convai: Any, owed: Callable[[int], None]
+) -> None:
+    owed(1)
+    ConvaiToken.objects.update(expires_at=timezone.now() + timedelta(minutes=59))
+    convai.set(faults={"403": 1}, error_text="no")
+
+    with time_machine.travel(timezone.now()) as clock:
+        seen = []
+        for _ in range(8):
+            clock.shift(900)
+            revocation.attempt([ConvaiToken.objects.get().pk])
+            seen.append(ConvaiToken.objects.get().status)
+
+    # Three while it lived, and three after it had expired.
+    assert seen[:5] == [Status.REVOKING] * 5
+    assert seen[5:] == [Status.GONE] * 3
+
+
 def test_the_tries_of_what_hardly_helps_are_spaced_up_to_ten_minutes(
     convai: Any, owed: Callable[[int], None]
 ) -> None:

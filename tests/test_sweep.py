@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from convai_tokens import sweep as sweeping
@@ -26,7 +28,7 @@ from convai_tokens.convai.client import forget_client, get_client
 from convai_tokens.exceptions import ConvaiUnavailable
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
 from convai_tokens.sealing import seal
-from convai_tokens.sweep import sweep
+from convai_tokens.sweep import SweepReport, sweep
 
 Status = ConvaiToken.Status
 
@@ -231,11 +233,11 @@ def test_watching_ends_when_it_is_told_to_stop(db: None, monkeypatch: pytest.Mon
     handler = signal.getsignal(signal.SIGTERM)
     passes: list[int] = []
 
-    def one_pass(workers: int, stopped: Any, progress: Any) -> sweeping.SweepReport:
+    def one_pass(workers: int, stopped: Any, progress: Any) -> SweepReport:
         passes.append(workers)
         if len(passes) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return sweeping.SweepReport(owed=1)
+        return SweepReport(owed=1)
 
     from convai_tokens.management.commands import convai_sweep
 
@@ -400,15 +402,57 @@ def test_after_an_outage_one_call_probes_and_then_all_workers_pay(
     assert len(set(payers[1:])) == 3
 
 
+def test_after_an_outage_a_value_that_does_not_open_does_not_pass_for_the_probe(
+    convai: Any, owe_real_tokens: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owe_real_tokens(13)
+    first = ConvaiToken.objects.order_by("next_attempt_at")[0]
+    ConvaiToken.objects.filter(pk=first.pk).update(sealed="v1.broken")
+    convai.set(latency=0.02)
+    breaker = get_client().breaker
+    breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.01))
+    while breaker.pause_left:
+        pass
+    opened: list[bool] = []
+    payments = sweeping._payments
+
+    def noted(is_over: Any) -> Any:
+        opened.append(breaker.is_open)
+        return payments(is_over)
+
+    monkeypatch.setattr(sweeping, "_payments", noted)
+
+    report = sweep(workers=3)
+
+    assert (report.revoked, report.owed) == (12, 1)
+    assert opened == [False] * 3
+
+
 def test_while_convai_is_known_to_be_down_no_row_is_touched(
     convai: Any, owe_real_tokens: Callable[[int], None]
 ) -> None:
     owe_real_tokens(3)
-    before = list(ConvaiToken.objects.order_by("pk").values())
     get_client().breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited"))
 
-    assert sweep(workers=2).owed == 3
-    assert list(ConvaiToken.objects.order_by("pk").values()) == before
+    with CaptureQueriesContext(connection) as queries:
+        assert sweep(workers=1).owed == 3
+
+    touched = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+    # Where a database has no SKIP LOCKED, an UPDATE of no row takes the lock.
+    assert [sql for sql in touched if not re.search(r"= '?0+'?$", sql)] == []
+
+
+def test_a_sweep_that_is_told_to_stop_probes_no_more(
+    convai: Any, owe_real_tokens: Callable[[int], None]
+) -> None:
+    owe_real_tokens(1)
+    breaker = get_client().breaker
+    breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.001))
+    while breaker.pause_left:
+        pass
+
+    assert sweep(workers=1, stopped=lambda: True).owed == 1
+    assert len(convai.live()) == 1
 
 
 def test_a_long_backlog_is_paid_in_passes_between_which_the_rest_is_tidied_up(
@@ -514,10 +558,18 @@ def test_a_stop_is_heard_between_the_batches_of_every_step(
         return len(asked) > 1
 
     assert tidying.expire(stopped) == 2
-    old_session(status=Status.REVOKED)
+
+    past = timezone.now() - timedelta(days=200)
+    for fields in (
+        {"status": Status.GENERATING},
+        {"status": Status.REVOKING, "sealed": "x", "owed_since": past, "next_attempt_at": past},
+        {"status": Status.EXPIRED, "sealed": "x", "next_attempt_at": past},
+        {"status": Status.REVOKED},
+    ):
+        old_session(**fields)
     LearnerSession.objects.filter(pk=session.pk).update(user=None)
-    report = sweep(workers=2, stopped=lambda: True)
-    assert (report.expired, report.purged, report.ended) == (0, 0, 0)
+    before = SweepReport(owed=1)
+    assert sweep(workers=2, stopped=lambda: True) == before
 
 
 def test_sessions_that_the_sweep_ends_are_paid_by_the_sweep_and_not_by_hints(
@@ -545,6 +597,29 @@ def test_what_is_owed_beyond_the_horizon_gets_one_more_try_before_it_lapses(
     report = sweep(workers=1)
 
     assert (report.revoked, report.lapsed) == (1, 0)
+
+
+def test_nothing_lapses_while_the_time_of_a_pass_is_too_short_to_try_it(
+    convai: Any, owe_real_tokens: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owe_real_tokens(3)
+    ConvaiToken.objects.update(owed_since=timezone.now() - timedelta(hours=30))
+    monkeypatch.setattr(sweeping, "PAY_FOR", 0.0)
+
+    report = sweep(workers=1)
+
+    assert (report.lapsed, report.owed, report.more) == (0, 3, True)
+
+
+def test_tidying_up_has_its_time_too(
+    learner: Any, old_session: Callable[..., LearnerSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "TIDY_FOR", 0.0)
+    old_session(status=Status.REVOKED)
+
+    report = sweep(workers=1)
+
+    assert (report.purged, report.more) == (0, True)
 
 
 def test_a_session_that_ended_of_late_is_kept_however_long_ago_it_began(

@@ -63,10 +63,8 @@ def on_token_deleted(*, instance: Any, using: str, **kwargs: Any) -> None:
     sessions = LearnerSession.objects.filter(pk__in=credential.session_ids)
     reason = _reason(instance)
     end_sessions(sessions, reason)
-    if current_request.get() is not None:
-        # Once more: a request in parallel may have opened it after this look, and before the row
-        # was gone.
-        transaction.on_commit(partial(end_sessions, sessions, reason), using=using, robust=True)
+    # A request in parallel may open it between this look and the row's end: so look once more.
+    transaction.on_commit(partial(end_sessions, sessions, reason), using=using, robust=True)
 
 
 def _reason(instance: Any) -> str:

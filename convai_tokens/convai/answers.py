@@ -36,8 +36,11 @@ MAX_RETRY_AFTER = 3600.0  # a vendor that asks for more gets one probe an hour a
 MAX_TOKEN_LENGTH = 4096
 
 _NAMES_THE_KEY = re.compile(r"api[ _-]?key", re.IGNORECASE)
-# Neither our path, which an error page may quote, nor a parser's "Unexpected token '<'".
-_NAMES_THE_TOKEN = re.compile(r"(?<!revoke-)(?<!extend-)(?<!unexpected )token", re.IGNORECASE)
+# Neither our own path, nor a parser's "Unexpected token '<'", nor a token of another kind.
+_NAMES_THE_TOKEN = re.compile(
+    r"(?<!revoke[-_])(?<!extend[-_])(?<!unexpected )(?<!csrf )(?<!csrf[-_])(?<!api )token",
+    re.IGNORECASE,
+)
 _TELLS_OF_DEATH = re.compile(
     r"unknown|invalid|not valid|expired|not (be )?found|n[o']t exist|no such|no longer|inactive|"
     r"(already|been|is|was) revoked",
@@ -133,7 +136,7 @@ def _refusal(verb: Verb, status: int, data: Any, text: str, told: str) -> Convai
     if verb == "generate":
         # No token is in play, so a 4xx is about us; an envelope inside a 2xx is nonsense.
         return ConvaiRefused(told) if status >= 400 else ConvaiUnavailable(told, maybe_done=True)
-    if status == 410 or _says_that_the_token_is_gone(status, text):
+    if isinstance(data, dict) and _says_that_the_token_is_gone(status, text):
         return TokenGone(told)
     if isinstance(data, dict) and data.get("INTERNAL_ERROR"):
         return ConvaiUnavailable(told, maybe_done=True)
@@ -141,9 +144,10 @@ def _refusal(verb: Verb, status: int, data: Any, text: str, told: str) -> Convai
 
 
 def _says_that_the_token_is_gone(status: int, text: str) -> bool:
-    """Tell whether the words leave no doubt: a bare 404 is also what a wrong path gets.
+    """Tell whether an envelope's words leave no doubt.
 
-    Nor is a 401 or 403 about a token a proof, for it may mean the one in the header, our key.
+    A bare 404 or 410 is also what a wrong path gets, and a page of HTML may hold any words. Nor is
+    a 401 or 403 about a token a proof, for it may mean the one in the header, our key.
     """
     tells = _NAMES_THE_TOKEN.search(text) and _TELLS_OF_DEATH.search(text)
     return bool(tells) and status not in (401, 403)

@@ -32,7 +32,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._open_until = 0.0  # 0 while closed, else when the next probe may go
-        self._opened_at = 0.0
+        self._probed_at = 0.0  # when the probe that is under way was let through, else 0
 
     def check(self) -> None:
         """Return if a call may be made now; raise ``ConvaiPaused`` if not.
@@ -48,13 +48,14 @@ class Breaker:
                 return
             if left > 0:
                 raise ConvaiPaused("Convai is not being called for now.", retry_after=left)
-            self._open_until = now + PROBE_TIME
+            self._open_until, self._probed_at = now + PROBE_TIME, now
 
     def heard(self, outcome: object, began: float = math.inf) -> None:
         """Take note of a call's outcome: an exception of this app, or whatever else for success.
 
-        ``began`` is when the call began, by this breaker's clock. The success of one that was on
-        its way before the breaker opened is no news, and must not shorten a ``Retry-After``.
+        ``began`` is when the call began, by this breaker's clock. Only the probe closes an open
+        breaker: the success of a call that was on its way by then must not shorten a
+        ``Retry-After``.
         """
         if isinstance(outcome, ConvaiRefused):
             logger.error("Convai refuses this LMS, so it isn't called for a while: %s", outcome)
@@ -63,9 +64,9 @@ class Breaker:
             self._failed(outcome)
         elif self._failures or self._open_until:
             with self._lock:
-                if self._open_until and began < self._opened_at:
+                if self._open_until and not 0 < self._probed_at <= began:
                     return
-                self._failures, self._open_until = 0, 0.0
+                self._failures, self._open_until, self._probed_at = 0, 0.0, 0.0
             logger.info("Convai answers again.")
 
     def _failed(self, error: ConvaiTokensError) -> None:
@@ -78,8 +79,8 @@ class Breaker:
     def _open(self, pause: float) -> None:
         with self._lock:
             self._failures = max(self._failures, FAILURES)
-            self._opened_at = self._clock()
-            self._open_until = max(self._open_until, self._opened_at + pause)
+            self._probed_at = 0.0
+            self._open_until = max(self._open_until, self._clock() + pause)
         logger.warning("Convai is not called for %.0f s.", pause)
 
     @property

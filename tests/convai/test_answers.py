@@ -307,36 +307,32 @@ def test_an_exhausted_plan_inside_a_200_is_a_refusal(verb: str, envelope: str) -
     assert read(verb, 200, UNMISTAKABLE[envelope](PLAN_TEXT)).code == "convai_plan_limit"
 
 
-ABOUT_NO_TOKEN = [
-    b"",
-    b"Bad",
-    b"<h1>Not Found</h1> The requested URL /user/revoke-token was not found on this server.",
-    b"No such path: /user/extend-token",
-    {"ERROR": KEY_TEXTS[0]},
-    {"detail": "Not Found"},
-]
-
-
-@pytest.mark.parametrize("body", ABOUT_NO_TOKEN)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"Bad",
+        b"<h1>Not Found</h1> The requested URL /user/revoke-token was not found on this server.",
+        b'<meta name="csrf-token" content="x"><title>Page not found</title>',
+        b"<script>window.__authToken = null</script><p>This page could not be found.</p>",
+        {"ERROR": KEY_TEXTS[0]},
+        {"detail": "Not Found"},
+        {"detail": "No route revoke_token: not found"},
+        {"error": "The CSRF token has expired."},
+        {"error": "API token is invalid"},
+    ],
+)
+@pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize("verb", VERBS_OF_A_TOKEN)
-def test_a_410_means_that_the_token_is_gone(verb: str, body: Any) -> None:
-    outcome = read(verb, 410, body)
-
-    assert type(outcome) is TokenGone
-    assert outcome.code == "token_gone"
-
-
-@pytest.mark.parametrize("body", ABOUT_NO_TOKEN)
-@pytest.mark.parametrize("verb", VERBS_OF_A_TOKEN)
-def test_a_404_that_says_nothing_of_the_token_is_no_proof_for_a_wrong_path_gets_one_too(
-    verb: str, body: Any
+def test_a_404_or_410_that_says_nothing_of_the_token_is_no_proof_for_a_wrong_path_gets_one_too(
+    verb: str, status: int, body: Any
 ) -> None:
-    assert type(read(verb, 404, body)) is TokenRejected
+    assert type(read(verb, status, body)) is TokenRejected
 
 
-@pytest.mark.parametrize("envelope", sorted(ENVELOPES))
+@pytest.mark.parametrize("envelope", sorted(set(ENVELOPES) - {"JSON text"}))
 @pytest.mark.parametrize("text", TOKEN_TEXTS)
-@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize("status", [400, 404, 410])
 @pytest.mark.parametrize("verb", VERBS_OF_A_TOKEN)
 def test_a_400_or_404_that_calls_the_token_dead_means_that_it_is_gone(
     verb: str, status: int, text: str, envelope: str

@@ -90,9 +90,14 @@ def test_a_success_that_was_on_its_way_before_does_not_shorten_the_pause(
     fail(breaker, 1, code="convai_rate_limited", retry_after=300)
     breaker.heard("a token", began)
     assert breaker.pause_left == 300
+    clock.now += 1
+    breaker.heard("a token", clock.now)  # admitted before, and begun only now
+    assert breaker.pause_left == 299
 
-    clock.now += 300
+    clock.now += 299
     breaker.check()
+    breaker.heard("a token", began)
+    assert breaker.is_open
     breaker.heard("a token", clock.now)
     assert not breaker.is_open
 

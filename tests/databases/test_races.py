@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -181,41 +182,87 @@ def test_two_workers_never_claim_the_same_row(learner: Any, at_once: Any) -> Non
     assert len(claimed) == len(set(claimed)) == 200
 
 
-def test_a_long_transaction_of_the_lms_keeps_the_sweep_from_nothing_but_its_own_rows(
-    convai: Any, convai_settings: Any, learner: Any
-) -> None:
-    """It has ended a session, say, and not committed: one of its tokens expires meanwhile."""
-    convai_settings(DISPATCHER=lambda token_ids: None)
-    for number in range(4):
-        session = lifecycle.open_session(bearer_credential("custom", str(number)), learner)
-        lifecycle.generate(session)
-        if number < 2:
-            lifecycle.end_session(session.pk, EndReason.API)
-    live = ConvaiToken.objects.filter(status="active").order_by("pk")
-    live.update(expires_at=timezone.now())
-    locked = live[0]
-    holds, may_commit = threading.Event(), threading.Event()
+@pytest.fixture
+def held() -> Iterator[Callable[[Callable[[], Any]], None]]:
+    """Do something in a transaction of another connection, and leave that open for the test."""
+    may_commit = threading.Event()
+    threads: list[threading.Thread] = []
 
-    def hold() -> None:
-        try:
-            with transaction.atomic():
-                ConvaiToken.objects.filter(pk=locked.pk).update(last_error="held")
-                holds.set()
-                may_commit.wait(60)
-        finally:
-            connections.close_all()
+    def hold(step: Callable[[], Any]) -> None:
+        holds = threading.Event()
 
-    holder = threading.Thread(target=hold)
-    holder.start()
-    try:
+        def run() -> None:
+            try:
+                with transaction.atomic():
+                    step()
+                    holds.set()
+                    may_commit.wait(60)
+            finally:
+                connections.close_all()
+
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
         assert holds.wait(60)
-        report = sweep(workers=2)
-    finally:
-        may_commit.set()
-        holder.join()
 
-    assert (report.revoked, report.expired, report.failed) == (2, 1, 0)
-    assert sweep(workers=2).expired == 1
+    def commit() -> None:
+        may_commit.set()
+        for thread in threads:
+            thread.join()
+
+    hold.commit = commit  # type: ignore[attr-defined]
+    yield hold
+    commit()
+
+
+def test_a_long_transaction_of_the_lms_keeps_the_sweep_from_nothing_but_its_own_rows(
+    convai: Any, convai_settings: Any, learner: Any, make_user: Any, held: Any
+) -> None:
+    """It deactivates and ends, say, and does not commit; meanwhile tokens expire."""
+    convai_settings(DISPATCHER=lambda token_ids: None)
+    users = [learner, learner, make_user("lost"), make_user("lost-too"), learner, learner]
+    sessions = []
+    for number, user in enumerate(users):
+        session = lifecycle.open_session(bearer_credential("custom", str(number)), user)
+        lifecycle.generate(session)
+        sessions.append(session)
+    for owed in sessions[:2]:
+        lifecycle.end_session(owed.pk, EndReason.API)
+    type(learner).objects.filter(username__startswith="lost").update(is_active=False)
+    ConvaiToken.objects.filter(session__in=sessions[4:]).update(expires_at=timezone.now())
+
+    # A session of a lost user, and one with a token that has expired.
+    held(lambda: LearnerSession.objects.filter(pk=sessions[2].pk).update(device="held"))
+    held(lambda: lifecycle.end_session(sessions[4].pk, EndReason.API))
+    report = sweep(workers=2)
+    held.commit()
+
+    # The two owed, and the token of the other lost user.
+    assert (report.revoked, report.ended, report.expired, report.failed) == (3, 1, 1, 0)
+    report = sweep(workers=2)
+    assert (report.revoked, report.ended, report.expired, report.failed) == (2, 1, 0, 0)
+    assert len(convai.live()) == 1
+
+
+def test_the_purge_leaves_a_session_alone_whose_token_is_being_generated(
+    convai: Any, learner: Any, held: Any
+) -> None:
+    then = timezone.now() - timedelta(days=200)
+    sessions = [
+        LearnerSession.objects.create(user=learner, username="l", stack="knox", started_at=then)
+        for _ in range(2)
+    ]
+
+    def generate() -> None:
+        """What lifecycle._intend() does before it commits."""
+        assert LearnerSession.objects.lock_open(sessions[0].pk)
+        ConvaiToken.objects.create(session=sessions[0])
+
+    held(generate)
+    assert sweep(workers=1).purged == 1
+    held.commit()
+
+    assert sweep(workers=1).purged == 0
+    assert LearnerSession.objects.get() == sessions[0]
 
 
 def test_first_requests_of_one_credential_at_once_open_one_session(

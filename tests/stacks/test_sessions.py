@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db.models.signals import pre_delete
@@ -14,6 +15,7 @@ from django.test import Client
 from convai_tokens import lifecycle
 from convai_tokens.credentials import session_credential
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
+from tests.conftest import PASSWORD
 
 ENGINES = ["db", "cached_db", "cache", "signed_cookies"]
 
@@ -304,3 +306,50 @@ def test_a_logout_that_is_rolled_back_ends_no_learner_session(
     assert client.post("/convai/token/").status_code == 200
     assert LearnerSession.objects.get().ended_at is None
     assert len(convai.live()) == 2
+
+
+def test_a_learner_session_that_opens_while_its_django_session_gets_a_new_key_goes_on(
+    convai: Any, learner: Any, client: Client
+) -> None:
+    """The first token request races a password change that keeps the session."""
+    client.post("/login/html/", {"username": "learner", "password": PASSWORD})
+    going = import_module(settings.SESSION_ENGINE).SessionStore(client.cookies["sessionid"].value)
+    going.load()
+
+    def open_it(**kwargs: Any) -> None:
+        if not LearnerSession.objects.exists():
+            lifecycle.open_session(session_credential(going), learner)
+
+    pre_delete.connect(open_it, sender=Session)
+    try:
+        answer = client.post(
+            "/password/", {"password": "another-password"}, content_type="application/json"
+        )
+    finally:
+        pre_delete.disconnect(open_it, sender=Session)
+
+    assert answer.status_code == 200
+    assert LearnerSession.objects.get().ended_at is None
+    assert client.post("/convai/token/").status_code == 200
+
+
+def test_a_session_row_deleted_by_a_task_is_looked_at_once_more_when_it_is_gone(
+    convai: Any, learner: Any, log_in: Any
+) -> None:
+    """A login over the session races a task of the LMS's, which is no request."""
+    log_in()
+    row = Session.objects.get()
+    going = import_module(settings.SESSION_ENGINE).SessionStore(row.session_key)
+    going.load()
+
+    def open_another(**kwargs: Any) -> None:
+        lifecycle.open_session(session_credential(going, renew=True), learner)
+
+    pre_delete.connect(open_another, sender=Session)
+    try:
+        row.delete()
+    finally:
+        pre_delete.disconnect(open_another, sender=Session)
+
+    assert LearnerSession.objects.count() == 2
+    assert not LearnerSession.objects.open().exists()
