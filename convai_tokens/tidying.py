@@ -73,7 +73,8 @@ def lapse(stopped: Stopped) -> int:
     unclaimed = Q(claimed_until=None) | Q(claimed_until__lt=now)
     overdue = _tokens().owed().filter(unclaimed, owed_since__lt=_horizon()).exclude(sealed="")
     detail = "Not confirmed within REVOKE_HORIZON"
-    count = _update_all(overdue, stopped, Kind.LAPSED, detail, status=Status.LAPSED, sealed="")
+    dead = {"status": Status.LAPSED, "sealed": "", "claimed_until": None}
+    count = _update_all(overdue, stopped, Kind.LAPSED, detail, **dead)
     if count:
         logger.error("%d tokens lapsed: Convai confirmed their revocation to nobody.", count)
     return count
