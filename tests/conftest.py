@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 
 from convai_tokens.convai.client import forget_client
 
 PASSWORD = "a-password-of-the-suite"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Let threads that serve a browser or revoke close their connections before the database goes.
+
+    PostgreSQL drops no database that somebody is connected to.
+    """
+    yield
+    with django_db_blocker.unblock():
+        deadline = time.monotonic() + 20
+        while others_are_connected() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def others_are_connected() -> bool:
+    """Tell whether PostgreSQL knows of another connection to the suite's database."""
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
@@ -81,11 +81,12 @@ class Staff:
 
     def click(self, selector: str) -> None:
         """Click what leads to another page, and wait until that is there."""
-        before = self.browser.find_element(By.TAG_NAME, "html")
+        self.browser.execute_script("window.isOld = true")
         self.browser.find_element(By.CSS_SELECTOR, selector).click()
-        wait = WebDriverWait(self.browser, SECONDS)
-        wait.until(expected_conditions.staleness_of(before))
-        wait.until(lambda shown: shown.execute_script("return document.readyState") == "complete")
+        # Between two pages the driver has several words for there being none.
+        wait = WebDriverWait(self.browser, SECONDS, ignored_exceptions=[WebDriverException])
+        arrived = "return !window.isOld && document.readyState === 'complete'"
+        wait.until(lambda shown: shown.execute_script(arrived))
         self.seen += self.browser.page_source
 
     def search(self, term: str) -> None:

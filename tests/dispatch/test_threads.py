@@ -134,10 +134,13 @@ def test_after_a_failure_a_thread_drops_its_connections_and_goes_on(
     first_is_in, rest_is_queued = threading.Event(), threading.Event()
     done: list[str] = []
 
+    really_close_all = connections.close_all
+
     def close_all() -> None:
         # Threads of an earlier test may be closing theirs.
         if threading.current_thread() in dispatch._threads:
             done.append("closed")
+        really_close_all()
 
     def attempt(token_ids: list[int]) -> None:
         if token_ids == [1]:
