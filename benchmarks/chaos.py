@@ -76,7 +76,7 @@ def environment_for(database_url: str, sandbox_url: str, directory: Path) -> dic
     tickets = directory / "tickets"
     tickets.mkdir()
     return settings_for(directory / "unused", sandbox_url, os.environ) | {
-        # With Django's own hasher a login is half a second of CPU, and kills hit little else.
+        # With Django's own hasher a login is little but its hash, and kills hit little else.
         "DJANGO_SETTINGS_MODULE": "benchmarks.load_settings",
         "DATABASE_URL": database_url,
         "CHAOS_TICKETS": str(tickets),

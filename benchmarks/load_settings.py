@@ -1,6 +1,6 @@
 """The LMS site's settings for load: the MD5 test hasher, and with LOAD_PLAIN the site without us.
 
-With Django's own hasher a login is half a second of CPU, beside which nothing of ours shows.
+With Django's own hasher a login is little but its hash, beside which nothing of ours shows.
 """
 
 from __future__ import annotations
