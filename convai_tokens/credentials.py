@@ -100,7 +100,12 @@ def user_key(user: AbstractBaseUser) -> str:
 
 def belongs_to(session: SessionBase | None, user: AbstractBaseUser) -> bool:
     """Tell whether this Django session is a login of this user."""
-    return session is not None and session.get(SESSION_KEY) == user_key(user)
+    # An empty one isn't read: that would count as access, and add "Vary: Cookie" to the response.
+    return (
+        session is not None
+        and not session.is_empty()
+        and session.get(SESSION_KEY) == user_key(user)
+    )
 
 
 def learner_session_id(session: SessionBase | None) -> uuid.UUID | None:

@@ -25,7 +25,12 @@ PATIENCE = 1.0  # seconds that a call in flight may take before nobody queues be
 
 
 class Breaker:
-    """Opens after some failures in a row, and then lets through one call at a time, as a probe."""
+    """Opens after some failures in a row, and then lets through one call at a time, as a probe.
+
+    A learner who logs in had better not be that one: while Convai hangs, it would wait. So the
+    first who comes once the pause is over lets Convai be sounded out in the background, and only
+    when that got an answer is the next learner's call the probe.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -33,6 +38,8 @@ class Breaker:
         self._failures = 0
         self._open_until = 0.0  # 0 while closed, else when the next probe may go
         self._probed_at = 0.0  # when the probe that is under way was let through, else 0
+        self._sounding = False  # whether that one is a sounding
+        self._answered = False  # whether a sounding got an answer since it opened
 
     def check(self) -> None:
         """Return if a call may be made now; raise ``ConvaiPaused`` if not.
@@ -42,13 +49,32 @@ class Breaker:
         if not self._open_until:  # the common case, without the lock
             return
         with self._lock:
-            now = self._clock()
-            left = self._open_until - now
+            left = self._open_until - self._clock()
             if not self._open_until:
                 return
             if left > 0:
                 raise ConvaiPaused("Convai is not being called for now.", retry_after=left)
-            self._open_until, self._probed_at = now + PROBE_TIME, now
+            self._let_through(sounding=False)
+
+    def wants_sounding(self) -> bool:
+        """Tell the first who asks after a pause to sound Convai out; all others wait for that.
+
+        Not where the pause has been over for long: then few log in here, and what was heard of
+        Convai is too old to turn one away for.
+        """
+        if not self._open_until:
+            return False
+        with self._lock:
+            over_for = self._clock() - self._open_until
+            if not self._open_until or self._answered or not 0 <= over_for < PAUSE:
+                return False
+            self._let_through(sounding=True)
+            return True
+
+    def _let_through(self, *, sounding: bool) -> None:
+        self._probed_at = self._clock()
+        self._open_until = self._probed_at + PROBE_TIME
+        self._sounding = sounding
 
     def heard(self, outcome: object, began: float = math.inf) -> None:
         """Take note of a call's outcome: an exception of this app, or whatever else for success.
@@ -66,7 +92,11 @@ class Breaker:
             with self._lock:
                 if self._open_until and not 0 < self._probed_at <= began:
                     return
-                self._failures, self._open_until, self._probed_at = 0, 0.0, 0.0
+                self._probed_at = 0.0
+                if self._open_until and self._sounding:
+                    self._open_until, self._answered = self._clock(), True
+                    return
+                self._failures, self._open_until, self._answered = 0, 0.0, False
             logger.info("Convai answers again.")
 
     def _failed(self, error: ConvaiTokensError) -> None:
@@ -79,7 +109,7 @@ class Breaker:
     def _open(self, pause: float) -> None:
         with self._lock:
             self._failures = max(self._failures, FAILURES)
-            self._probed_at = 0.0
+            self._probed_at, self._answered = 0.0, False
             self._open_until = max(self._open_until, self._clock() + pause)
         logger.warning("Convai is not called for %.0f s.", pause)
 

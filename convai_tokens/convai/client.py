@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
@@ -40,7 +40,8 @@ MAX_BODY = 64 * 1024
 # Calls in flight, those included that nobody waits for any more; more where MAX_CONCURRENT asks.
 MAX_THREADS = 64
 POOL_SIZE = 32  # as wide as the threads that may wait on Convai; a narrower one churns connections
-
+# A revocation of it is how Convai is sounded out: whatever is answered, nothing has changed.
+NOBODYS = "no-such-token"
 
 T = TypeVar("T")
 # Turns status, headers and body into a result, or into the outcome that stands for a failure.
@@ -83,13 +84,15 @@ class ConvaiClient:
         it already: half of the budget at most, so that a call in a hurry doesn't pass for a failure
         of Convai's.
         """
+        self._sound_out_if_due()
         self.breaker.check()
         deadline = self._deadline(budget)
         with self._bulkhead.slot((deadline - time.monotonic()) / 2):
             yield deadline - time.monotonic()
 
     def hindrance(self) -> ConvaiUnavailable | None:
-        """Return why no learner's call would be made now, None if one would. Calls nobody."""
+        """Return why no learner's call would be made now, None if one would. Waits for nobody."""
+        self._sound_out_if_due()
         left = self.breaker.pause_left
         if left:
             return ConvaiPaused("Convai is not being called for now.", retry_after=left)
@@ -120,6 +123,19 @@ class ConvaiClient:
         self.breaker.check()
         body = {"apiAuthToken": value}
         self._call_twice("revoke", body, self._deadline(budget), confirmed_revoked)
+
+    def _sound_out_if_due(self) -> None:
+        """Ask in the background whether Convai answers, if it is time to."""
+        if self.breaker.wants_sounding():
+            # Where the system gives no further thread, the next one to ask finds it due again.
+            with suppress(RuntimeError):
+                threading.Thread(target=self._sound_out, name="convai-sound", daemon=True).start()
+
+    def _sound_out(self) -> None:
+        """Make a call that changes nothing; the breaker hears how it went."""
+        body = {"apiAuthToken": NOBODYS}
+        with suppress(ConvaiTokensError):
+            self._call_twice("revoke", body, self._deadline(None), confirmed_revoked)
 
     def _deadline(self, budget: float | None) -> float:
         return time.monotonic() + (self._whole if budget is None else budget)
@@ -243,27 +259,28 @@ def _is_harmless(record: logging.LogRecord) -> bool:
 logging.getLogger("urllib3.connection").addFilter(_is_harmless)
 
 _lock = threading.Lock()
-_current: tuple[tuple[Any, ...], ConvaiClient] | None = None
+_current: tuple[dict[str, Any], ConvaiClient] | None = None
 
 
 def get_client() -> ConvaiClient:
-    """Return this process's client for the settings as they are now."""
+    """Return this process's client for the settings as they are now.
+
+    Another dict ``CONVAI_TOKENS`` makes another client, whose breaker knows nothing yet.
+    """
     global _current
-    names = ("BASE_URL", "CONNECT_TIMEOUT", "READ_TIMEOUT", "MAX_CONCURRENT")
-    wanted = tuple(getattr(app_settings, name) for name in names)
+    configured = app_settings.configured()
     current = _current
-    if current is not None and current[0] == wanted:  # the common case, without the lock
+    if current is not None and current[0] is configured:  # the common case, without the lock
         return current[1]
     with _lock:
-        if _current is None or _current[0] != wanted:
-            base_url, connect_timeout, read_timeout, max_concurrent = wanted
+        if _current is None or _current[0] is not configured:
             client = ConvaiClient(
-                base_url,
-                connect_timeout=connect_timeout,
-                read_timeout=read_timeout,
-                max_concurrent=max_concurrent,
+                app_settings.BASE_URL,
+                connect_timeout=app_settings.CONNECT_TIMEOUT,
+                read_timeout=app_settings.READ_TIMEOUT,
+                max_concurrent=app_settings.MAX_CONCURRENT,
             )
-            _current = (wanted, client)
+            _current = (configured, client)
         return _current[1]
 
 

@@ -164,8 +164,109 @@ def test_a_probe_that_nobody_heard_of_makes_room_for_the_next(
     assert not is_open(breaker)
 
 
-def test_a_breaker_that_closes_while_somebody_waits_for_its_lock_lets_them_through(
+def test_the_first_after_a_pause_has_convai_sounded_out_and_all_wait_for_that(
     breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker, FAILURES)
+    assert not breaker.wants_sounding()  # not during the pause
+    clock.now += PAUSE
+
+    assert [breaker.wants_sounding() for _ in range(3)] == [True, False, False]
+    assert breaker.pause_left == PROBE_TIME
+    assert is_open(breaker)
+
+
+def test_a_closed_breaker_wants_no_sounding(breaker: Breaker) -> None:
+    fail(breaker, FAILURES - 1)
+
+    assert not breaker.wants_sounding()
+
+
+def test_after_a_sounding_that_was_answered_the_next_call_is_the_probe(
+    breaker: Breaker, clock: Clock
+) -> None:
+    """What answers to a sounding may still generate no token."""
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    assert breaker.wants_sounding()
+    clock.now += 1
+    breaker.heard(TokenGone("no such token"), clock.now)
+
+    assert not breaker.wants_sounding()
+    assert [is_open(breaker) for _ in range(3)] == [False, True, True]
+    breaker.heard("a token", clock.now)
+    assert not breaker.is_open
+
+
+def test_a_probe_that_fails_after_its_sounding_wants_another_one(
+    breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    assert breaker.wants_sounding()
+    breaker.heard(None, clock.now)
+    breaker.check()
+    fail(breaker, 1)
+
+    assert breaker.pause_left == PAUSE
+    clock.now += PAUSE
+    assert breaker.wants_sounding()
+
+
+def test_a_sounding_that_fails_keeps_it_open_for_another_pause(
+    breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    assert breaker.wants_sounding()
+    fail(breaker, 1)
+
+    assert breaker.pause_left == PAUSE
+    assert not breaker.wants_sounding()
+
+
+def test_a_sounding_that_nobody_heard_of_makes_room_for_the_next(
+    breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    assert breaker.wants_sounding()
+    clock.now += PROBE_TIME - 1
+    assert not breaker.wants_sounding()
+    clock.now += 1
+
+    assert breaker.wants_sounding()
+
+
+def test_a_sounding_does_not_shorten_a_pause_that_convai_asked_for_meanwhile(
+    breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    assert breaker.wants_sounding()
+    began = clock.now
+    fail(breaker, 1, code="convai_rate_limited", retry_after=300)
+    breaker.heard(TokenGone("no such token"), began)
+
+    assert breaker.pause_left == 300
+
+
+def test_where_nobody_came_for_long_the_next_call_is_the_probe_without_a_sounding(
+    breaker: Breaker, clock: Clock
+) -> None:
+    """One who logs in an hour after an outage gets a token, and isn't turned away for old news."""
+    fail(breaker, FAILURES)
+    clock.now += PAUSE + PAUSE
+
+    assert not breaker.wants_sounding()
+    assert not is_open(breaker)
+    breaker.heard("a token", clock.now)
+    assert not breaker.is_open
+
+
+@pytest.mark.parametrize("ask", [is_open, Breaker.wants_sounding])
+def test_a_breaker_that_closes_while_somebody_waits_for_its_lock_lets_them_through(
+    breaker: Breaker, clock: Clock, ask: Callable[[Breaker], bool]
 ) -> None:
     fail(breaker, FAILURES)
 
@@ -178,7 +279,7 @@ def test_a_breaker_that_closes_while_somebody_waits_for_its_lock_lets_them_throu
 
     breaker._lock = ClosesMeanwhile()  # type: ignore[assignment]
 
-    assert not is_open(breaker)
+    assert not ask(breaker)
 
 
 def hold(bulkhead: Bulkhead, entered: threading.Event, release: threading.Event) -> None:

@@ -11,8 +11,10 @@ import pytest
 from django.db import DatabaseError
 
 from convai_tokens import lifecycle
+from convai_tokens.convai.breaker import Breaker
 from convai_tokens.convai.client import ConvaiClient, get_client
 from convai_tokens.credentials import bearer_credential
+from convai_tokens.exceptions import ConvaiUnavailable
 from convai_tokens.models import ConvaiToken
 
 LOGINS = ["/login/json/", "/login/drf/", "/login/knox/"]
@@ -135,6 +137,69 @@ def test_promise_1_login_calls_nobody_while_convai_is_known_to_be_down(
     assert 0 < error["retryAfter"] <= 15
     assert convai.summary()["calls"] == calls
     assert ConvaiToken.objects.count() == rows
+
+
+def open_breaker_whose_pause_is_over() -> Breaker:
+    """Return this process's breaker as it is when an outage's pause has just passed."""
+    breaker = get_client().breaker
+    breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.01))
+    until(lambda: not breaker.pause_left)
+    return breaker
+
+
+def until(holds: Callable[[], Any]) -> None:
+    """Wait until it holds; fail if it doesn't for long."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "It never came to be."
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("path", LOGINS)
+def test_promise_1_login_is_not_the_probe_that_waits_for_a_convai_that_hangs(
+    convai: Any, learner: Any, log_in: Any, path: str
+) -> None:
+    convai.set(hang=True)
+    open_breaker_whose_pause_is_over()
+
+    errors = [log_in(path).json()["convai"]["error"] for _ in range(3)]
+
+    assert [error["code"] for error in errors] == ["convai_unavailable"] * 3
+    assert all(0 < error["retryAfter"] <= 15 for error in errors)
+    until(lambda: convai.summary()["calls"])
+    assert convai.summary()["calls"] == {"/user/revoke-token": 1}  # the sounding, of nobody's token
+    assert not ConvaiToken.objects.exists()
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404])
+def test_promise_1_login_gets_a_token_again_once_a_sounding_was_answered(
+    convai: Any, learner: Any, log_in: Any, status: int
+) -> None:
+    convai.set(revoke_unknown=status)
+    breaker = open_breaker_whose_pause_is_over()
+
+    first = log_in().json()["convai"]
+    until(lambda: not breaker.pause_left)
+    second = log_in().json()["convai"]
+
+    assert first["error"]["code"] == "convai_unavailable"
+    assert second["apiAuthToken"]
+    assert not breaker.is_open
+
+
+def test_promise_1_login_succeeds_where_the_system_gives_no_thread_for_a_sounding(
+    convai: Any, learner: Any, log_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    open_breaker_whose_pause_is_over()
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+
+    response = log_in()
+
+    assert response.status_code == 200
+    assert response.json()["convai"]["error"]["code"] == "convai_unavailable"
 
 
 def test_promise_1_login_tells_the_vendors_retry_after(

@@ -20,6 +20,16 @@ def reasons() -> list[str]:
     return list(LearnerSession.objects.order_by("started_at").values_list("end_reason", flat=True))
 
 
+def test_a_login_that_made_no_django_session_does_not_vary_by_its_cookie(
+    convai: Any, learner: Any, log_in: Any
+) -> None:
+    """Reading the session, even to find none in it, would count as access to it."""
+    response = log_in("/login/knox/")
+
+    assert response.json()["convai"]["apiAuthToken"]
+    assert "Cookie" not in response.get("Vary", "")
+
+
 def test_login_token_extend_logout(
     convai: Any, learner: Any, client: Client, log_in: Any, bearer: Any
 ) -> None:
