@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,11 +12,13 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
+from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
 from .conf import DEFAULTS, app_settings
 from .engine_checks import check_task_engine
 from .payloads import named_end_user
+from .views import TokenView
 
 MIDDLEWARE = "convai_tokens.middleware.ConvaiTokenMiddleware"
 OUTSIDE = (
@@ -219,6 +221,32 @@ def _is_key(key: Any) -> bool:
     return isinstance(key, str) and len(key.strip()) >= MIN_KEY_LENGTH
 
 
+def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W014: no address leads to the token endpoint."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []  # a process that serves nothing
+    if any(issubclass(view, TokenView) for view in _view_classes(get_resolver().url_patterns)):
+        return []
+    return [
+        Warning(
+            "The URLconf has no token endpoint: a learner's client can't refresh or revoke its "
+            "token, nor get one when the login gave none.",
+            hint="Add path('convai/', include('convai_tokens.urls')). If another URLconf than "
+            "ROOT_URLCONF has it, put this id into SILENCED_SYSTEM_CHECKS.",
+            id="convai_tokens.W014",
+        )
+    ]
+
+
+def _view_classes(patterns: Iterable[URLPattern | URLResolver]) -> Iterator[type]:
+    """Yield the classes of all views below, however deeply they are included."""
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _view_classes(pattern.url_patterns)
+        elif hasattr(pattern.callback, "view_class"):
+            yield pattern.callback.view_class
+
+
 def check_own_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """W010, for ``check --deploy``: the encryption keys are derived from ``SECRET_KEY``."""
     if app_settings.ENCRYPTION_KEYS is not None:
@@ -262,5 +290,6 @@ CHECKS: tuple[Check, ...] = (
     check_values,
     check_encryption_keys,
     check_task_engine,
+    check_urls,
 )
 DEPLOY_CHECKS: tuple[Check, ...] = (check_own_keys, check_shared_cache)

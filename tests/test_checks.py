@@ -11,10 +11,13 @@ import pytest
 from django.core.checks import CheckMessage, run_checks
 from django.core.checks.registry import registry
 from django.db import connections
+from django.urls import include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 
 from convai_tokens import checks
 from convai_tokens.checks import CHECKS, DEPLOY_CHECKS, MIDDLEWARE, OUTSIDE, is_loopback
 from convai_tokens.conf import DEFAULTS
+from convai_tokens.views import TokenView
 
 ConvaiSettings = Callable[..., None]
 
@@ -436,6 +439,45 @@ def test_e009_long_texts_or_nothing_are_accepted(
     convai_settings(ENCRYPTION_KEYS=keys)
 
     assert ids() == []
+
+
+# W014: URLs
+
+
+def test_w014_no_address_of_the_token_endpoint(settings: Any) -> None:
+    settings.ROOT_URLCONF = "lms_site.api.urls"
+
+    (message,) = found()
+
+    assert message.id == "convai_tokens.W014"
+
+
+class Urls:
+    """A URLconf with the app's addresses in some other place than the usual one."""
+
+    def __init__(self, *urlpatterns: Any) -> None:
+        self.urlpatterns = urlpatterns
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        Urls(path("<slug:tenant>/", include([path("x/", include("convai_tokens.urls"))]))),
+        Urls(path("x/", include(("convai_tokens.urls", "other"), namespace="mine"))),
+        Urls(path("x/", type("Ours", (TokenView,), {}).as_view())),
+        Urls(re_path("x/", csrf_exempt(TokenView.as_view()))),
+    ],
+)
+def test_w014_the_token_endpoint_may_be_anywhere(urls: Urls, settings: Any) -> None:
+    settings.ROOT_URLCONF = urls
+
+    assert ids() == []
+
+
+def test_w014_a_process_without_urls_needs_no_endpoint(settings: Any) -> None:
+    del settings.ROOT_URLCONF
+
+    assert checks.check_urls(None) == []
 
 
 # W010, W011: for deployment
