@@ -84,7 +84,9 @@ class ConvaiClient:
         it already: half of the budget at most, so that a call in a hurry doesn't pass for a failure
         of Convai's.
         """
-        self._sound_out_if_due()
+        paused = self._paused()
+        if paused is not None:
+            raise paused
         self.breaker.check()
         deadline = self._deadline(budget)
         with self._bulkhead.slot((deadline - time.monotonic()) / 2):
@@ -92,11 +94,7 @@ class ConvaiClient:
 
     def hindrance(self) -> ConvaiUnavailable | None:
         """Return why no learner's call would be made now, None if one would. Waits for nobody."""
-        self._sound_out_if_due()
-        left = self.breaker.pause_left
-        if left:
-            return ConvaiPaused("Convai is not being called for now.", retry_after=left)
-        return busy() if self._bulkhead.stuck else None
+        return self._paused() or (busy() if self._bulkhead.stuck else None)
 
     def generate(self, budget: float | None = None) -> GeneratedToken:
         """Generate a token within ``budget`` seconds (default: one call's timeouts).
@@ -124,12 +122,20 @@ class ConvaiClient:
         body = {"apiAuthToken": value}
         self._call_twice("revoke", body, self._deadline(budget), confirmed_revoked)
 
-    def _sound_out_if_due(self) -> None:
-        """Ask in the background whether Convai answers, if it is time to."""
-        if self.breaker.wants_sounding():
-            # Where the system gives no further thread, the next one to ask finds it due again.
+    def _paused(self) -> ConvaiPaused | None:
+        """Return the outcome of a learner's call while the breaker is open, None if it may go.
+
+        If it is time to, ask in the background whether Convai answers; this call won't wait for it.
+        """
+        sounding = self.breaker.wants_sounding()
+        left = self.breaker.pause_left
+        if sounding:
+            # Where the system gives no further thread, a later call finds it due again.
             with suppress(RuntimeError):
                 threading.Thread(target=self._sound_out, name="convai-sound", daemon=True).start()
+        if not left:
+            return None
+        return ConvaiPaused("Convai is not being called for now.", retry_after=left)
 
     def _sound_out(self) -> None:
         """Make a call that changes nothing; the breaker hears how it went."""
