@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -45,11 +44,6 @@ class Secret(str):
         return "'***'"
 
 
-_NOTHING: dict[str, Any] = {}
-# Three of them are looked up in each login.
-_imported = functools.cache(import_string)
-
-
 class AppSettings:
     """``app_settings.NAME``: the project's value, or the default above."""
 
@@ -61,13 +55,18 @@ class AppSettings:
     @staticmethod
     def configured() -> dict[str, Any]:
         """Return what the project has set, as it stands."""
-        configured: dict[str, Any] = getattr(settings, "CONVAI_TOKENS", _NOTHING)
+        configured: dict[str, Any] = getattr(settings, "CONVAI_TOKENS", {})
         return configured
+
+    def values(self, names: Sequence[str]) -> list[Any]:
+        """Return several settings, for the price of one."""
+        configured = self.configured()
+        return [configured.get(name, DEFAULTS[name]) for name in names]
 
     def imported(self, name: str) -> Callable[..., Any]:
         """Return the callable that the setting ``name`` names by its dotted path, or is."""
         value = getattr(self, name)
-        imported: Callable[..., Any] = _imported(value) if isinstance(value, str) else value
+        imported: Callable[..., Any] = import_string(value) if isinstance(value, str) else value
         return imported
 
     def api_key(self) -> Secret:

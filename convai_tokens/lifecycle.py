@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.models import Case, DateTimeField, F, Q, When
 from django.utils import timezone
 
@@ -135,6 +135,17 @@ def _intend(session: LearnerSession) -> ConvaiToken:
 
 def _settle_generated(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
     """Keep the value sealed; if the session ended meanwhile, keep it for revocation only."""
+    try:
+        return _keep(token, value, expires_at)
+    except OperationalError as error:
+        # A deadlock, or a connection that was dropped meanwhile. Once more, for what isn't written
+        # down now is a token that lives on in nobody's hands.
+        logger.warning("Token %s could not be kept at once: %s", token.pk, error)
+        connections[database()].close_if_unusable_or_obsolete()
+    return _keep(token, value, expires_at)
+
+
+def _keep(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
     known = {
         "sealed": seal(value, token.pk),
         "fingerprint": fingerprint(value),
@@ -150,9 +161,9 @@ def _settle_generated(token: ConvaiToken, value: Secret, expires_at: datetime) -
             # From unknown too: the sweep had given this caller up for dead.
             now = timezone.now()
             due = {"owed_since": now, "next_attempt_at": now, **known}
-            tokens.move(token.pk, Status.REVOKING, Status.UNKNOWN, to=Status.REVOKING, **due)
-            record(Kind.OWED, token.session_id, token.pk, "Generated for nobody")
-            hand_over([token.pk])
+            if tokens.move(token.pk, Status.REVOKING, Status.UNKNOWN, to=Status.REVOKING, **due):
+                record(Kind.OWED, token.session_id, token.pk, "Generated for nobody")
+                hand_over([token.pk])
     if kept:
         return Issued(token, value, expires_at)
     if LearnerSession.objects.using(database()).open().filter(pk=token.session_id).exists():

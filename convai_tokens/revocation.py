@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from . import signals
@@ -28,7 +28,7 @@ from .exceptions import (
     TokenRejected,
 )
 from .lifecycle import Kind, Status
-from .models import ConvaiToken, TokenEvent, database
+from .models import ConvaiToken, ConvaiTokenQuerySet, TokenEvent, database
 from .sealing import unseal
 
 logger = logging.getLogger("convai_tokens")
@@ -88,9 +88,10 @@ def lease() -> timedelta:
     return max(LEASE, timedelta(seconds=(CLAIM + 1) * one_call))
 
 
-def _held(token: ConvaiToken) -> Q:
-    """Return the condition under which the lease is still ours: nobody took it over."""
-    return Q(pk=token.pk, status=Status.REVOKING, claimed_until=token.claimed_until)
+def _held(token: ConvaiToken) -> ConvaiTokenQuerySet:
+    """Return the row if the lease on it is still ours: nobody took it over."""
+    standing = ConvaiToken.objects.using(database()).standing(token.pk, Status.REVOKING)
+    return standing.filter(claimed_until=token.claimed_until)
 
 
 def _settle(token: ConvaiToken, status: str, kind: TokenEvent.Kind, detail: str = "") -> str:
@@ -111,7 +112,7 @@ def _settle(token: ConvaiToken, status: str, kind: TokenEvent.Kind, detail: str 
 
 def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
     """Note why the token isn't confirmed as revoked, and when to try again."""
-    held = ConvaiToken.objects.using(database()).filter(_held(token))
+    held = _held(token)
     if isinstance(error, ConvaiPaused):
         held.update(claimed_until=None)  # Convai wasn't called, so this was no attempt
         return None

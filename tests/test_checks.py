@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -472,6 +474,22 @@ def test_w014_the_token_endpoint_may_be_anywhere(urls: Urls, settings: Any) -> N
     settings.ROOT_URLCONF = urls
 
     assert ids() == []
+
+
+@pytest.mark.parametrize("odd", ["a text", ("a", "tuple"), object()])
+def test_w014_leaves_what_is_no_pattern_to_djangos_own_checks(odd: Any, settings: Any) -> None:
+    settings.ROOT_URLCONF = Urls(odd)
+
+    assert [message.id for message in checks.check_urls(None)] == ["convai_tokens.W014"]
+
+
+def test_the_app_imports_no_views_before_the_urls_do() -> None:
+    """They bring in what ``REST_FRAMEWORK`` names, and freeze it before later apps are ready."""
+    code = "import django, sys; django.setup(); print('rest_framework.views' in sys.modules)"
+
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert told.stdout.strip() == "False"
 
 
 def test_w014_a_process_without_urls_needs_no_endpoint(settings: Any) -> None:

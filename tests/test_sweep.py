@@ -347,10 +347,12 @@ def test_the_client_of_the_suite_is_not_shared(client: Client) -> None:
     assert get_client() is not first
 
 
-def test_there_is_one_client_for_one_dict_of_settings_and_for_none(settings: Any) -> None:
+def test_there_is_one_client_as_long_as_its_settings_stay_the_same(settings: Any) -> None:
     """Its breaker must remember, also where somebody forgot the settings altogether."""
     first = get_client()
-    settings.CONVAI_TOKENS = {**settings.CONVAI_TOKENS, "MAX_CONCURRENT": 3}
+    settings.CONVAI_TOKENS = {**settings.CONVAI_TOKENS, "MAX_LIVE_TOKENS": 3}
+    assert get_client() is first
+    settings.CONVAI_TOKENS["MAX_CONCURRENT"] = 3
     second = get_client()
     del settings.CONVAI_TOKENS
     third = get_client()

@@ -101,6 +101,22 @@ def confirmed_revoked(
     return _failure("revoke", status, headers, _read(body)) or True
 
 
+def sounded(
+    status: int, headers: Mapping[str, str], body: bytes
+) -> Literal[True] | ConvaiTokensError:
+    """Return True for an answer to a sounding, whatever it says; an outcome if it says "later".
+
+    Nobody knows what Convai answers to the revocation of a token that doesn't exist. But whoever
+    answers doesn't hang, and the next learner's call will tell the rest without a wait.
+    """
+    outcome = confirmed_revoked(status, headers, body)
+    if isinstance(outcome, ConvaiUnavailable) and (
+        outcome.code == "convai_rate_limited" or outcome.retry_after
+    ):
+        return outcome
+    return True
+
+
 def _read(body: bytes) -> Any:
     """Return the body as JSON where it is JSON, else as text."""
     try:

@@ -21,6 +21,7 @@ FAILURES = 3  # in a row, before it opens
 PAUSE = 15.0  # seconds until one call may probe, unless Convai named a time
 REFUSED_PAUSE = 60.0  # seconds; a bad key or an exhausted plan needs a person to mend it
 PROBE_TIME = 10.0  # seconds after which a probe that nobody heard of counts as lost
+OLD_NEWS = 300.0  # seconds after a pause, from when on a learner's call may be the probe unasked
 PATIENCE = 1.0  # seconds that a call in flight may take before nobody queues behind it
 
 
@@ -56,20 +57,22 @@ class Breaker:
                 raise ConvaiPaused("Convai is not being called for now.", retry_after=left)
             self._let_through(sounding=False)
 
-    def wants_sounding(self) -> bool:
-        """Tell the first who asks after a pause to sound Convai out; all others wait for that.
+    def learners_wait(self) -> tuple[float, bool]:
+        """Return for how long no learner's call may be made, and whether to sound Convai out now.
 
-        Not where the pause has been over for long: then few log in here, and what was heard of
-        Convai is too old to turn one away for.
+        Seconds; 0 if one may be. That is so, too, where the pause has been over for long: few log
+        in there, and what was heard of Convai is too old to turn one away for.
         """
         if not self._open_until:
-            return False
+            return 0.0, False
         with self._lock:
-            over_for = self._clock() - self._open_until
-            if not self._open_until or self._answered or not 0 <= over_for < PAUSE:
-                return False
+            left = self._open_until - self._clock()
+            if not self._open_until or left > 0:
+                return max(left, 0.0), False
+            if self._answered or left <= -OLD_NEWS:
+                return 0.0, False
             self._let_through(sounding=True)
-            return True
+            return PROBE_TIME, True
 
     def _let_through(self, *, sounding: bool) -> None:
         self._probed_at = self._clock()

@@ -25,7 +25,14 @@ from requests.adapters import HTTPAdapter
 from .. import __version__
 from ..conf import Secret, app_settings
 from ..exceptions import ConvaiPaused, ConvaiRefused, ConvaiTokensError, ConvaiUnavailable
-from .answers import GeneratedToken, Verb, confirmed_revoked, extended_until, generated_token
+from .answers import (
+    GeneratedToken,
+    Verb,
+    confirmed_revoked,
+    extended_until,
+    generated_token,
+    sounded,
+)
 from .breaker import Breaker, Bulkhead, busy
 from .failures import name_of, no_answer
 
@@ -127,9 +134,8 @@ class ConvaiClient:
 
         If it is time to, ask in the background whether Convai answers; this call won't wait for it.
         """
-        sounding = self.breaker.wants_sounding()
-        left = self.breaker.pause_left
-        if sounding:
+        left, sound_out = self.breaker.learners_wait()
+        if sound_out:
             # Where the system gives no further thread, a later call finds it due again.
             with suppress(RuntimeError):
                 threading.Thread(target=self._sound_out, name="convai-sound", daemon=True).start()
@@ -139,9 +145,10 @@ class ConvaiClient:
 
     def _sound_out(self) -> None:
         """Make a call that changes nothing; the breaker hears how it went."""
-        body = {"apiAuthToken": NOBODYS}
+        # As long as a learner would wait: an answer that is too late for one is none.
+        deadline = self._deadline(min(self._whole, app_settings.LOGIN_BUDGET))
         with suppress(ConvaiTokensError):
-            self._call_twice("revoke", body, self._deadline(None), confirmed_revoked)
+            self._call_twice("revoke", {"apiAuthToken": NOBODYS}, deadline, sounded)
 
     def _deadline(self, budget: float | None) -> float:
         return time.monotonic() + (self._whole if budget is None else budget)
@@ -154,14 +161,24 @@ class ConvaiClient:
         Only for verbs that may be repeated: a second *generate* would be a second token.
         """
         try:
-            return self._call(verb, body, deadline, read)
+            return self._call(verb, body, deadline, read, last=False)
         except ConvaiUnavailable as error:
             if error.code != "convai_dropped":
                 raise
         return self._call(verb, body, deadline, read)
 
-    def _call(self, verb: Verb, body: Mapping[str, str], deadline: float, read: Reader[T]) -> T:
+    def _call(
+        self,
+        verb: Verb,
+        body: Mapping[str, str],
+        deadline: float,
+        read: Reader[T],
+        *,
+        last: bool = True,
+    ) -> T:
         """Make one call, and be back by ``deadline`` whatever happens.
+
+        Unless it is the ``last`` try, the breaker doesn't hear that a connection was closed.
 
         The call runs in a thread of its own, because no timeout of ``requests`` bounds a look-up
         of the name or an answer that drips; a thread left behind ends by its own timeouts.
@@ -170,7 +187,8 @@ class ConvaiClient:
         result = self._in_thread(verb, body, deadline, read)
         logger.debug("convai %s took %.0f ms", verb, (time.monotonic() - started) * 1000)
         if isinstance(result, ConvaiTokensError):
-            if result.code != "convai_busy":  # that is our own lack, and not Convai's failure
+            is_ours = result.code == "convai_busy"  # our own lack of threads, not Convai's failure
+            if not is_ours and (last or result.code != "convai_dropped"):
                 self.breaker.heard(result, started)
             raise result
         self.breaker.heard(result, started)
@@ -265,28 +283,26 @@ def _is_harmless(record: logging.LogRecord) -> bool:
 logging.getLogger("urllib3.connection").addFilter(_is_harmless)
 
 _lock = threading.Lock()
-_current: tuple[dict[str, Any], ConvaiClient] | None = None
+_current: tuple[list[Any], ConvaiClient] | None = None
 
 
 def get_client() -> ConvaiClient:
-    """Return this process's client for the settings as they are now.
-
-    Another dict ``CONVAI_TOKENS`` makes another client, whose breaker knows nothing yet.
-    """
+    """Return this process's client for the settings as they are now."""
     global _current
-    configured = app_settings.configured()
+    wanted = app_settings.values(("BASE_URL", "CONNECT_TIMEOUT", "READ_TIMEOUT", "MAX_CONCURRENT"))
     current = _current
-    if current is not None and current[0] is configured:  # the common case, without the lock
+    if current is not None and current[0] == wanted:  # the common case, without the lock
         return current[1]
     with _lock:
-        if _current is None or _current[0] is not configured:
+        if _current is None or _current[0] != wanted:
+            base_url, connect_timeout, read_timeout, max_concurrent = wanted
             client = ConvaiClient(
-                app_settings.BASE_URL,
-                connect_timeout=app_settings.CONNECT_TIMEOUT,
-                read_timeout=app_settings.READ_TIMEOUT,
-                max_concurrent=app_settings.MAX_CONCURRENT,
+                base_url,
+                connect_timeout=connect_timeout,
+                read_timeout=read_timeout,
+                max_concurrent=max_concurrent,
             )
-            _current = (configured, client)
+            _current = (wanted, client)
         return _current[1]
 
 

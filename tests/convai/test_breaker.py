@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from convai_tokens.convai.breaker import FAILURES, PATIENCE, PAUSE, PROBE_TIME, Breaker, Bulkhead
+from convai_tokens.convai.breaker import (
+    FAILURES,
+    OLD_NEWS,
+    PATIENCE,
+    PAUSE,
+    PROBE_TIME,
+    Breaker,
+    Bulkhead,
+)
 from convai_tokens.exceptions import (
     ConvaiPaused,
     ConvaiRefused,
@@ -46,6 +54,13 @@ def is_open(breaker: Breaker) -> bool:
     except ConvaiPaused:
         return True
     return False
+
+
+def sounds_out(breaker: Breaker) -> bool:
+    """Tell whether a learner's call starts a sounding now; it doesn't go through then."""
+    left, sound_out = breaker.learners_wait()
+    assert left > 0 or not sound_out
+    return sound_out
 
 
 def test_it_opens_after_some_failures_in_a_row(breaker: Breaker) -> None:
@@ -168,10 +183,11 @@ def test_the_first_after_a_pause_has_convai_sounded_out_and_all_wait_for_that(
     breaker: Breaker, clock: Clock
 ) -> None:
     fail(breaker, FAILURES)
-    assert not breaker.wants_sounding()  # not during the pause
+    assert not sounds_out(breaker)  # not during the pause
     clock.now += PAUSE
 
-    assert [breaker.wants_sounding() for _ in range(3)] == [True, False, False]
+    assert breaker.learners_wait() == (PROBE_TIME, True)
+    assert breaker.learners_wait() == (PROBE_TIME, False)
     assert breaker.pause_left == PROBE_TIME
     assert is_open(breaker)
 
@@ -179,7 +195,7 @@ def test_the_first_after_a_pause_has_convai_sounded_out_and_all_wait_for_that(
 def test_a_closed_breaker_wants_no_sounding(breaker: Breaker) -> None:
     fail(breaker, FAILURES - 1)
 
-    assert not breaker.wants_sounding()
+    assert not sounds_out(breaker)
 
 
 def test_after_a_sounding_that_was_answered_the_next_call_is_the_probe(
@@ -188,11 +204,11 @@ def test_after_a_sounding_that_was_answered_the_next_call_is_the_probe(
     """What answers to a sounding may still generate no token."""
     fail(breaker, FAILURES)
     clock.now += PAUSE
-    assert breaker.wants_sounding()
+    assert sounds_out(breaker)
     clock.now += 1
     breaker.heard(TokenGone("no such token"), clock.now)
 
-    assert not breaker.wants_sounding()
+    assert breaker.learners_wait() == (0, False)
     assert [is_open(breaker) for _ in range(3)] == [False, True, True]
     breaker.heard("a token", clock.now)
     assert not breaker.is_open
@@ -203,14 +219,14 @@ def test_a_probe_that_fails_after_its_sounding_wants_another_one(
 ) -> None:
     fail(breaker, FAILURES)
     clock.now += PAUSE
-    assert breaker.wants_sounding()
+    assert sounds_out(breaker)
     breaker.heard(None, clock.now)
     breaker.check()
     fail(breaker, 1)
 
     assert breaker.pause_left == PAUSE
     clock.now += PAUSE
-    assert breaker.wants_sounding()
+    assert sounds_out(breaker)
 
 
 def test_a_sounding_that_fails_keeps_it_open_for_another_pause(
@@ -218,11 +234,11 @@ def test_a_sounding_that_fails_keeps_it_open_for_another_pause(
 ) -> None:
     fail(breaker, FAILURES)
     clock.now += PAUSE
-    assert breaker.wants_sounding()
+    assert sounds_out(breaker)
     fail(breaker, 1)
 
     assert breaker.pause_left == PAUSE
-    assert not breaker.wants_sounding()
+    assert not sounds_out(breaker)
 
 
 def test_a_sounding_that_nobody_heard_of_makes_room_for_the_next(
@@ -230,12 +246,12 @@ def test_a_sounding_that_nobody_heard_of_makes_room_for_the_next(
 ) -> None:
     fail(breaker, FAILURES)
     clock.now += PAUSE
-    assert breaker.wants_sounding()
+    assert sounds_out(breaker)
     clock.now += PROBE_TIME - 1
-    assert not breaker.wants_sounding()
+    assert not sounds_out(breaker)
     clock.now += 1
 
-    assert breaker.wants_sounding()
+    assert sounds_out(breaker)
 
 
 def test_a_sounding_does_not_shorten_a_pause_that_convai_asked_for_meanwhile(
@@ -243,7 +259,7 @@ def test_a_sounding_does_not_shorten_a_pause_that_convai_asked_for_meanwhile(
 ) -> None:
     fail(breaker, FAILURES)
     clock.now += PAUSE
-    assert breaker.wants_sounding()
+    assert sounds_out(breaker)
     began = clock.now
     fail(breaker, 1, code="convai_rate_limited", retry_after=300)
     breaker.heard(TokenGone("no such token"), began)
@@ -256,18 +272,19 @@ def test_where_nobody_came_for_long_the_next_call_is_the_probe_without_a_soundin
 ) -> None:
     """One who logs in an hour after an outage gets a token, and isn't turned away for old news."""
     fail(breaker, FAILURES)
-    clock.now += PAUSE + PAUSE
+    clock.now += PAUSE + OLD_NEWS
 
-    assert not breaker.wants_sounding()
+    assert breaker.learners_wait() == (0, False)
     assert not is_open(breaker)
     breaker.heard("a token", clock.now)
     assert not breaker.is_open
 
 
-@pytest.mark.parametrize("ask", [is_open, Breaker.wants_sounding])
+@pytest.mark.parametrize("ask", [is_open, sounds_out])
 def test_a_breaker_that_closes_while_somebody_waits_for_its_lock_lets_them_through(
     breaker: Breaker, clock: Clock, ask: Callable[[Breaker], bool]
 ) -> None:
+    clock.now = 0.0  # so that what the closed breaker says is no time that has passed
     fail(breaker, FAILURES)
 
     class ClosesMeanwhile:

@@ -147,6 +147,10 @@ def open_breaker_whose_pause_is_over() -> Breaker:
     return breaker
 
 
+def nobody_sounds_out() -> bool:
+    return all(thread.name != "convai-sound" for thread in threading.enumerate())
+
+
 def until(holds: Callable[[], Any]) -> None:
     """Wait until it holds; fail if it doesn't for long."""
     deadline = time.monotonic() + 20
@@ -169,13 +173,22 @@ def test_promise_1_login_is_not_the_probe_that_waits_for_a_convai_that_hangs(
     until(lambda: convai.summary()["calls"])
     assert convai.summary()["calls"] == {"/user/revoke-token": 1}  # the sounding, of nobody's token
     assert not ConvaiToken.objects.exists()
+    until(nobody_sounds_out)
 
 
-@pytest.mark.parametrize("status", [200, 400, 401, 404])
+ANSWERS: list[dict[str, Any]] = [
+    *({"revoke_unknown": status} for status in (200, 400, 401, 404)),
+    {"faults": {"500": 1}, "fault_paths": ["revoke"]},
+    {"faults": {"401": 1}, "fault_paths": ["revoke"]},
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=str)
 def test_promise_1_login_gets_a_token_again_once_a_sounding_was_answered(
-    convai: Any, learner: Any, log_in: Any, status: int
+    convai: Any, learner: Any, log_in: Any, answer: dict[str, Any]
 ) -> None:
-    convai.set(revoke_unknown=status)
+    """Whatever Convai says of a token that doesn't exist: whoever answers doesn't hang."""
+    convai.set(**answer)
     breaker = open_breaker_whose_pause_is_over()
 
     first = log_in().json()["convai"]
@@ -185,6 +198,20 @@ def test_promise_1_login_gets_a_token_again_once_a_sounding_was_answered(
     assert first["error"]["code"] == "convai_unavailable"
     assert second["apiAuthToken"]
     assert not breaker.is_open
+
+
+def test_promise_1_login_stays_without_a_token_when_convai_answers_429_to_a_sounding(
+    convai: Any, learner: Any, log_in: Any
+) -> None:
+    convai.set(faults={"429": 1}, retry_after="42", fault_paths=["revoke"])
+    breaker = open_breaker_whose_pause_is_over()
+
+    log_in()
+    until(nobody_sounds_out)
+
+    assert 0 < log_in().json()["convai"]["error"]["retryAfter"] <= 42
+    assert breaker.pause_left > 15
+    assert not ConvaiToken.objects.exists()
 
 
 def test_promise_1_login_succeeds_where_the_system_gives_no_thread_for_a_sounding(

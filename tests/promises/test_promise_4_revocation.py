@@ -9,14 +9,20 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connections
+from django.db import OperationalError, connections
 from django.test import Client
 from django.utils import timezone
 
 from convai_tokens import lifecycle, revocation
 from convai_tokens.convai.client import ConvaiClient, forget_client
 from convai_tokens.exceptions import SessionEnded, TokenSuperseded
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
+from convai_tokens.models import (
+    ConvaiToken,
+    ConvaiTokenQuerySet,
+    EndReason,
+    LearnerSession,
+    TokenEvent,
+)
 from convai_tokens.sweep import sweep
 
 Status = ConvaiToken.Status
@@ -117,6 +123,73 @@ def test_promise_4_a_caller_given_up_for_dead_revokes_what_it_brings_back(
 
     assert len(convai.live()) == 1  # the login's own
     assert ConvaiToken.objects.order_by("-pk")[0].status == Status.REVOKED
+
+
+@pytest.fixture
+def database_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let the database fail so many times to keep a token that was generated."""
+
+    def arrange(times: int) -> None:
+        move, left = ConvaiTokenQuerySet.move, [None] * times
+
+        def failing(self: Any, *args: Any, **kwargs: Any) -> bool:
+            moved = move(self, *args, **kwargs)
+            if kwargs["to"] == Status.ACTIVE and left:
+                left.pop()
+                raise OperationalError("Deadlock found when trying to get lock")
+            return moved
+
+        monkeypatch.setattr(ConvaiTokenQuerySet, "move", failing)
+
+    return arrange
+
+
+def test_promise_4_a_token_that_met_a_deadlock_is_kept_all_the_same(
+    convai: Any, learner: Any, log_in: Any, database_fails: Any
+) -> None:
+    database_fails(1)
+
+    block = log_in().json()["convai"]
+
+    assert convai.live() == [block["apiAuthToken"]]
+    assert ConvaiToken.objects.get().status == Status.ACTIVE
+    assert TokenEvent.objects.filter(kind="generated").count() == 1
+
+
+def test_promise_4_a_token_that_the_database_would_not_keep_is_said_to_be_unknown(
+    convai: Any, learner: Any, log_in: Any, database_fails: Any
+) -> None:
+    database_fails(2)
+
+    block = log_in().json()["convai"]
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        sweep(workers=1)
+
+    assert block["error"]["code"] == "convai_error"
+    assert ConvaiToken.objects.get().status == Status.UNKNOWN
+
+
+def test_promise_4_a_token_whose_commit_went_through_unheard_is_not_owed_twice(
+    convai: Any, learner: Any, log_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection broke on COMMIT: the second try finds the row active, and in its own name."""
+    keep, times = lifecycle._keep, [0]
+
+    def unheard(*args: Any) -> Any:
+        kept = keep(*args)
+        times[0] += 1
+        if times[0] == 1:
+            raise OperationalError("server closed the connection unexpectedly")
+        return kept
+
+    monkeypatch.setattr(lifecycle, "_keep", unheard)
+
+    block = log_in().json()["convai"]
+
+    assert block["apiAuthToken"] is None
+    assert not TokenEvent.objects.filter(kind="owed").exists()
+    lifecycle.end_session(LearnerSession.objects.get().pk, EndReason.LOGOUT)
+    assert convai.live() == []
 
 
 def test_promise_4_an_ended_session_gets_no_further_token(

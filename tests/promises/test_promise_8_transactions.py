@@ -19,9 +19,9 @@ def in_transaction(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     seen: list[bool] = []
     call = ConvaiClient._call
 
-    def noting(self: Any, *args: Any) -> Any:
+    def noting(self: Any, *args: Any, **kwargs: Any) -> Any:
         seen.append(connection.in_atomic_block)
-        return call(self, *args)
+        return call(self, *args, **kwargs)
 
     monkeypatch.setattr(ConvaiClient, "_call", noting)
     return seen
