@@ -53,7 +53,7 @@ def attempt(token_ids: Sequence[int]) -> list[str]:
 
     Does nothing at all while Convai is known to be down: the sweep will do it.
     """
-    if get_client().breaker.pause_left:
+    if get_client().revoking.pause_left:
         return []
     return [status for status in map(pay, claim(len(token_ids), token_ids)) if status]
 

@@ -127,7 +127,7 @@ def pay_all(
     progress: Callable[[SweepReport], None],
 ) -> None:
     """Pay what is due until nothing is, or Convai is known to be down; count it."""
-    breaker = get_client().breaker
+    breaker = get_client().revoking
     # One call is the probe; of others beside it each would only find that one is under way.
     while breaker.is_open and not (is_over() or breaker.pause_left):
         probe = claim(1)
@@ -169,7 +169,7 @@ def _pay_in_thread(is_over: Callable[[], bool], outcomes: queue.SimpleQueue[list
 
 def _payments(is_over: Callable[[], bool]) -> Iterator[list[str]]:
     """Yield for each claim how those of its tokens died that are dead now."""
-    while not (is_over() or get_client().breaker.pause_left):
+    while not (is_over() or get_client().revoking.pause_left):
         tokens = claim(CLAIM)
         if not tokens:
             return

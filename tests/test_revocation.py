@@ -42,7 +42,7 @@ def test_a_hint_that_finds_convai_down_asks_not_even_the_database(
 ) -> None:
     owed(1)
     token_id = ConvaiToken.objects.get().pk
-    get_client().breaker.heard(ConvaiRefused("No such key.", code="convai_bad_key"))
+    get_client().revoking.heard(ConvaiRefused("No such key.", code="convai_bad_key"))
 
     with django_assert_num_queries(0):
         assert revocation.attempt([token_id]) == []

@@ -393,7 +393,7 @@ def test_after_an_outage_one_call_probes_and_then_all_workers_pay(
 ) -> None:
     owe_real_tokens(24)
     convai.set(latency=0.02)
-    breaker = get_client().breaker
+    breaker = get_client().revoking
     breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.01))
     assert breaker.is_open
     payers: list[str] = []
@@ -423,7 +423,7 @@ def test_after_an_outage_a_value_that_does_not_open_does_not_pass_for_the_probe(
     first = ConvaiToken.objects.order_by("next_attempt_at")[0]
     ConvaiToken.objects.filter(pk=first.pk).update(sealed="v1.broken")
     convai.set(latency=0.02)
-    breaker = get_client().breaker
+    breaker = get_client().revoking
     breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.01))
     while breaker.pause_left:
         pass
@@ -446,7 +446,7 @@ def test_while_convai_is_known_to_be_down_no_row_is_touched(
     convai: Any, owe_real_tokens: Callable[[int], None]
 ) -> None:
     owe_real_tokens(3)
-    get_client().breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited"))
+    get_client().revoking.heard(ConvaiUnavailable("no", code="convai_rate_limited"))
 
     with CaptureQueriesContext(connection) as queries:
         assert sweep(workers=1).owed == 3
@@ -460,7 +460,7 @@ def test_a_sweep_that_is_told_to_stop_probes_no_more(
     convai: Any, owe_real_tokens: Callable[[int], None]
 ) -> None:
     owe_real_tokens(1)
-    breaker = get_client().breaker
+    breaker = get_client().revoking
     breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.001))
     while breaker.pause_left:
         pass

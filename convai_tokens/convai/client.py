@@ -70,7 +70,10 @@ class ConvaiClient:
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._whole = connect_timeout + read_timeout
-        self.breaker = Breaker()
+        # Two, because Convai may revoke and not generate: what is said of the one door would open
+        # the other to a crowd of learners, again and again.
+        self.breaker = Breaker()  # of the calls that learners wait for
+        self.revoking = Breaker()
         self._bulkhead = Bulkhead(max_concurrent)
         self._threads = threading.BoundedSemaphore(max(MAX_THREADS, 2 * max_concurrent))
         self._http = requests.Session()
@@ -108,7 +111,7 @@ class ConvaiClient:
 
         To be called within ``admission()``. Raises ``ConvaiUnavailable`` or ``ConvaiRefused``.
         """
-        return self._call("generate", {}, self._deadline(budget), generated_token)
+        return self._call(self.breaker, "generate", {}, self._deadline(budget), generated_token)
 
     def extend(self, value: Secret, budget: float | None = None) -> datetime:
         """Extend the token; return its new end as aware UTC.
@@ -116,8 +119,8 @@ class ConvaiClient:
         To be called within ``admission()``. Raises ``ConvaiUnavailable``, ``ConvaiRefused``,
         ``TokenRejected`` or ``TokenGone``.
         """
-        body = {"apiAuthToken": value}
-        return self._call_twice("extend", body, self._deadline(budget), extended_until)
+        deadline, body = self._deadline(budget), {"apiAuthToken": value}
+        return self._call(self.breaker, "extend", body, deadline, extended_until, tries=2)
 
     def revoke(self, value: Secret, budget: float | None = None) -> None:
         """Revoke the token; return when Convai has confirmed it.
@@ -125,9 +128,9 @@ class ConvaiClient:
         Needs no admission: few threads revoke. Raises ``ConvaiPaused``, ``ConvaiUnavailable``,
         ``ConvaiRefused``, ``TokenRejected`` or ``TokenGone``.
         """
-        self.breaker.check()
-        body = {"apiAuthToken": value}
-        self._call_twice("revoke", body, self._deadline(budget), confirmed_revoked)
+        self.revoking.check()
+        deadline, body = self._deadline(budget), {"apiAuthToken": value}
+        self._call(self.revoking, "revoke", body, deadline, confirmed_revoked, tries=2)
 
     def _paused(self) -> ConvaiPaused | None:
         """Return the outcome of a learner's call while the breaker is open, None if it may go.
@@ -147,51 +150,42 @@ class ConvaiClient:
         """Make a call that changes nothing; the breaker hears how it went."""
         # As long as a learner would wait: an answer that is too late for one is none.
         deadline = self._deadline(min(self._whole, app_settings.LOGIN_BUDGET))
+        body = {"apiAuthToken": NOBODYS}
         with suppress(ConvaiTokensError):
-            self._call_twice("revoke", {"apiAuthToken": NOBODYS}, deadline, sounded)
+            self._call(self.breaker, "revoke", body, deadline, sounded, tries=2)
 
     def _deadline(self, budget: float | None) -> float:
         return time.monotonic() + (self._whole if budget is None else budget)
 
-    def _call_twice(
-        self, verb: Verb, body: Mapping[str, str], deadline: float, read: Reader[T]
-    ) -> T:
-        """Call, and once more when a kept-alive connection turned out to be closed.
-
-        Only for verbs that may be repeated: a second *generate* would be a second token.
-        """
-        try:
-            return self._call(verb, body, deadline, read, last=False)
-        except ConvaiUnavailable as error:
-            if error.code != "convai_dropped":
-                raise
-        return self._call(verb, body, deadline, read)
-
     def _call(
         self,
+        breaker: Breaker,
         verb: Verb,
         body: Mapping[str, str],
         deadline: float,
         read: Reader[T],
         *,
-        last: bool = True,
+        tries: int = 1,
     ) -> T:
         """Make one call, and be back by ``deadline`` whatever happens.
 
-        Unless it is the ``last`` try, the breaker doesn't hear that a connection was closed.
+        With two ``tries`` it is made again when a kept-alive connection turned out to be closed;
+        not so *generate*, since a second one would be a second token.
 
         The call runs in a thread of its own, because no timeout of ``requests`` bounds a look-up
         of the name or an answer that drips; a thread left behind ends by its own timeouts.
         """
-        started = time.monotonic()
-        result = self._in_thread(verb, body, deadline, read)
-        logger.debug("convai %s took %.0f ms", verb, (time.monotonic() - started) * 1000)
+        code = "convai_dropped"
+        while tries and code == "convai_dropped":
+            tries -= 1
+            started = time.monotonic()
+            result = self._in_thread(verb, body, deadline, read)
+            logger.debug("convai %s took %.0f ms", verb, (time.monotonic() - started) * 1000)
+            code = result.code if isinstance(result, ConvaiTokensError) else ""
+        if code != "convai_busy":  # that is our own lack of threads, and not Convai's failure
+            breaker.heard(result, started)
         if isinstance(result, ConvaiTokensError):
-            is_ours = result.code == "convai_busy"  # our own lack of threads, not Convai's failure
-            if not is_ours and (last or result.code != "convai_dropped"):
-                self.breaker.heard(result, started)
             raise result
-        self.breaker.heard(result, started)
         return result
 
     def _in_thread(

@@ -702,7 +702,9 @@ def test_a_repeated_call_that_is_answered_is_a_success(verb: str, serve: Serve) 
     CALLS[verb](client)
 
     assert len(server.requests) == 2
-    assert client.breaker._failures == 0  # a connection that had grown stale is no failure
+    assert (
+        client.breaker._failures == client.revoking._failures == 0
+    )  # a connection that had grown stale is no failure
 
 
 def test_a_probe_that_meets_a_stale_connection_is_judged_by_its_second_try(serve: Serve) -> None:
@@ -713,13 +715,13 @@ def test_a_probe_that_meets_a_stale_connection_is_judged_by_its_second_try(serve
         return None
 
     client = client_of(serve(play).url)
-    client.breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.001))
-    while client.breaker.pause_left:
+    client.revoking.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.001))
+    while client.revoking.pause_left:
         time.sleep(0.001)
 
     client.revoke(Secret(TOKEN))
 
-    assert not client.breaker.is_open
+    assert not client.revoking.is_open
 
 
 @pytest.mark.parametrize("verb", REPEATED)

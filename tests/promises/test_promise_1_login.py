@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError
+from django.test import Client
 
 from convai_tokens import lifecycle
 from convai_tokens.convai.breaker import Breaker
@@ -198,6 +199,22 @@ def test_promise_1_login_gets_a_token_again_once_a_sounding_was_answered(
     assert first["error"]["code"] == "convai_unavailable"
     assert second["apiAuthToken"]
     assert not breaker.is_open
+
+
+def test_promise_1_login_does_not_rush_into_a_convai_that_revokes_and_does_not_generate(
+    convai: Any, learner: Any, log_in: Any, bearer: Any, client: Client
+) -> None:
+    headers = bearer(log_in("/login/knox/"))
+    convai.set(faults={"503": 1}, fault_paths=["generate"])
+    for _ in range(3):
+        log_in()
+    breaker = get_client().breaker
+    assert breaker.pause_left > 0
+
+    assert client.post("/logout/knox/", headers=headers).status_code == 204
+
+    assert convai.live() == []  # it was paid at once,
+    assert breaker.pause_left > 0  # which says nothing about the next login
 
 
 def test_promise_1_login_stays_without_a_token_when_convai_answers_429_to_a_sounding(
