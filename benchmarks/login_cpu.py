@@ -1,7 +1,7 @@
 """The CPU that the app adds to a login while Convai is down: ``python -m benchmarks.login_cpu``.
 
 Two processes serve logins to themselves, one without and one with the app, in turns; Convai refuses
-connections. CPU time, unlike throughput, is little moved by what else the machine does.
+connections. CPU time, unlike throughput, is moved less by what else the machine does.
 """
 
 from __future__ import annotations
