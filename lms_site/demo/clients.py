@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +85,7 @@ def token_of(block: dict[str, Any]) -> str:
     return token
 
 
-class Learner(Client):
+class Learner(Client, ABC):
     """A learner's client; how it logs in is its subclass's business."""
 
     kind = ""
@@ -94,9 +95,9 @@ class Learner(Client):
         super().__init__(screen, account.username, base_url)
         self.account = account
 
+    @abstractmethod
     def headers(self) -> dict[str, str]:
         """Return what each call has to carry."""
-        raise NotImplementedError
 
     def send(self, path: str, *, expect: int, **arguments: Any) -> Answer:
         """Post to the LMS as this learner."""
