@@ -25,25 +25,34 @@ def record(
     actor: AbstractBaseUser | None = None,
 ) -> None:
     """Add one audit event, in the transaction of the step that it records."""
-    TokenEvent.objects.using(database()).create(
-        kind=kind,
-        session_id=session_id,
-        token_id=token_id,
-        detail=detail,
-        actor_id=actor.pk if actor is not None else None,
+    record_all([event(kind, session_id, token_id, detail, actor)])
+
+
+def event(
+    kind: TokenEvent.Kind,
+    session_id: uuid.UUID,
+    token_id: int | None = None,
+    detail: str = "",
+    actor: AbstractBaseUser | None = None,
+) -> TokenEvent:
+    """Return an audit event that is to be added with others."""
+    actor_id = actor.pk if actor is not None else None
+    return TokenEvent(
+        kind=kind, session_id=session_id, token_id=token_id, detail=detail, actor_id=actor_id
     )
-    logger.info("%s session=%s token=%s %s", kind.value, session_id, token_id or "-", detail)
 
 
-def record_all(kind: TokenEvent.Kind, tokens: Sequence[ConvaiToken], detail: str = "") -> None:
-    """Add the same event for each of the tokens, in the transaction of their step."""
-    events = [
-        TokenEvent(kind=kind, session_id=token.session_id, token_id=token.pk, detail=detail)
-        for token in tokens
-    ]
+def record_all(events: Sequence[TokenEvent]) -> None:
+    """Add the events, in the transaction of the step that they record."""
     TokenEvent.objects.using(database()).bulk_create(events)
-    for token in tokens:
-        logger.info("%s session=%s token=%s %s", kind.value, token.session_id, token.pk, detail)
+    for added in events:
+        logger.info(
+            "%s session=%s token=%s %s",
+            TokenEvent.Kind(added.kind).value,
+            added.session_id,
+            added.token_id or "-",
+            added.detail,
+        )
 
 
 def hand_over(token_ids: Iterable[int]) -> None:

@@ -10,17 +10,18 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, OperationalError, connections, transaction
-from django.db.models import Case, DateTimeField, F, Q, When
+from django.db.models import Case, DateTimeField, F, FilteredRelation, When
 from django.utils import timezone
 
 from . import signals
-from .audit import announce, hand_over, record
+from .audit import announce, event, hand_over, record, record_all
 from .conf import Secret, app_settings
 from .convai.client import get_client
 from .credentials import Credential
@@ -40,6 +41,7 @@ from .models import (
     LearnerSession,
     TokenEvent,
     database,
+    revocable,
 )
 from .sealing import fingerprint, seal, unseal
 
@@ -248,11 +250,21 @@ def end_sessions(
         # The UPDATE comes first and decides who ended a session: see LearnerSession.lock_open.
         if not sessions.open().update(ended_at=now, end_reason=reason):
             return 0
-        ended = list(sessions.filter(ended_at=now, end_reason=reason).values_list("pk", flat=True))
-        for session_id in ended:
-            record(Kind.SESSION_ENDED, session_id, detail=reason, actor=actor)
-        tokens = ConvaiToken.objects.filter(session__in=ended)
-        owe(tokens, detail=f"Session ended: {reason}", actor=actor, hint=hint)
+        # Sessions and tokens in one query, and all events in one: a learner waits for this.
+        to_revoke = FilteredRelation("tokens", condition=revocable("tokens__"))
+        found = sessions.filter(ended_at=now, end_reason=reason).alias(to_revoke=to_revoke)
+        rows = list(found.order_by("to_revoke__pk").values_list("pk", "to_revoke__pk"))
+        ended = dict.fromkeys(session_id for session_id, _ in rows)
+        owed = _owe((session_id, token_id) for session_id, token_id in rows if token_id)
+        detail = f"Session ended: {reason}"
+        record_all(
+            [
+                *(event(Kind.SESSION_ENDED, pk, detail=reason, actor=actor) for pk in ended),
+                *(event(Kind.OWED, *ids, detail, actor) for ids in owed),
+            ]
+        )
+        if hint:
+            hand_over(token_id for _, token_id in owed)
     return len(ended)
 
 
@@ -265,22 +277,26 @@ def revoke_tokens(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = 
         return owe(tokens, detail=detail, actor=actor)
 
 
-def owe(
-    tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None, hint: bool = True
-) -> int:
+def owe(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None) -> int:
     """Do what ``revoke_tokens`` does, in the caller's transaction."""
-    may_live = Q(status__in=REVOCABLE) & ~Q(status=Status.EXPIRED, sealed="")
-    found = tokens.using(database()).filter(may_live).order_by("pk")
+    found = tokens.using(database()).filter(revocable()).order_by("pk")
+    owed = _owe(list(found.values_list("session_id", "pk")))
+    record_all([event(Kind.OWED, *ids, detail, actor) for ids in owed])
+    hand_over(token_id for _, token_id in owed)
+    return len(owed)
+
+
+def _owe(tokens: Iterable[tuple[uuid.UUID, int]]) -> list[tuple[uuid.UUID, int]]:
+    """Turn tokens, known by their sessions' ids and their own, into owed revocations.
+
+    Returns those that still were to revoke.
+    """
     now = timezone.now()
     # While Convai is still generating there is no value to revoke, and so no attempt to make.
     due = Case(When(sealed="", then=None), default=now, output_field=DateTimeField())
-    owed = []
-    for token_id, session_id in list(found.values_list("pk", "session_id")):
-        if ConvaiToken.objects.using(database()).move(
-            token_id, *REVOCABLE, to=Status.REVOKING, owed_since=now, next_attempt_at=due
-        ):
-            record(Kind.OWED, session_id, token_id, detail, actor)
-            owed.append(token_id)
-    if hint:
-        hand_over(owed)
-    return len(owed)
+    rows = ConvaiToken.objects.using(database())
+    return [
+        ids
+        for ids in tokens
+        if rows.move(ids[1], *REVOCABLE, to=Status.REVOKING, owed_since=now, next_attempt_at=due)
+    ]

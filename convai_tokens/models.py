@@ -198,14 +198,19 @@ class ConvaiToken(models.Model):
         return max(self.expires_at - timezone.now(), timedelta())
 
 
-# Statuses in which Convai may hold a live token whose revocation nobody has asked for yet.
-REVOCABLE = (
-    ConvaiToken.Status.GENERATING,
-    ConvaiToken.Status.ACTIVE,
-    ConvaiToken.Status.EXPIRED,
-)
 # Statuses that count towards MAX_LIVE_TOKENS.
 LIVE = (ConvaiToken.Status.GENERATING, ConvaiToken.Status.ACTIVE)
+# Statuses in which Convai may hold a live token whose revocation nobody has asked for yet.
+REVOCABLE = (*LIVE, ConvaiToken.Status.EXPIRED)
+
+
+def revocable(path: str = "") -> Q:
+    """Return the condition for tokens to revoke; ``path`` leads to them, as in ``"tokens__"``.
+
+    Of the expired ones those whose value isn't wiped yet: Convai may know an extension of theirs.
+    """
+    unwiped = {f"{path}status": ConvaiToken.Status.EXPIRED, f"{path}sealed__gt": ""}
+    return Q(**{f"{path}status__in": LIVE}) | Q(**unwiped)
 
 
 class TokenEventQuerySet(models.QuerySet["TokenEvent"]):

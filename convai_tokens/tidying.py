@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from .audit import record_all
+from .audit import event, record_all
 from .conf import app_settings
 from .lifecycle import Kind, Status, end_sessions
 from .models import (
@@ -137,7 +137,7 @@ def _update_all(
         with transaction.atomic(using=database()):
             batch = found.take(BATCH, **fields)
             if kind is not None:
-                record_all(kind, batch, detail)
+                record_all([event(kind, token.session_id, token.pk, detail) for token in batch])
         count += len(batch)
         full = len(batch) == BATCH
     return count

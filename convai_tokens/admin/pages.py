@@ -12,7 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import lifecycle
-from ..models import REVOCABLE, ConvaiToken, EndReason, LearnerSession, TokenEvent
+from ..models import ConvaiToken, EndReason, LearnerSession, TokenEvent, revocable
 from .base import ReadOnlyAdmin, chunks, dash, moment, staff
 from .filters import OpenFilter, OwedFilter, StackFilter
 from .inlines import ConvaiTokenInline, SessionEventInline, TokenEventInline
@@ -186,9 +186,7 @@ class ConvaiTokenAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[ConvaiToken]
     ) -> HttpResponse | None:
         """Turn the tokens into owed revocations, in chunks, as the staff member."""
-        affected = queryset.filter(status__in=REVOCABLE).exclude(
-            status=ConvaiToken.Status.EXPIRED, sealed=""
-        )
+        affected = queryset.filter(revocable())
         if "confirmed" not in request.POST:
             return self.confirm(
                 request,

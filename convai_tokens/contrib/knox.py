@@ -62,9 +62,10 @@ def on_token_deleted(*, instance: Any, using: str, **kwargs: Any) -> None:
     credential = bearer_credential(NAME, instance.digest)
     sessions = LearnerSession.objects.filter(pk__in=credential.session_ids)
     reason = _reason(instance)
-    end_sessions(sessions, reason)
-    # A request in parallel may open it between this look and the row's end: so look once more.
-    transaction.on_commit(partial(end_sessions, sessions, reason), using=using, robust=True)
+    if not end_sessions(sessions, reason):
+        # Where there is none yet, a request in parallel may open one between this look and the
+        # row's end: so look once more. One that has ended stays ended.
+        transaction.on_commit(partial(end_sessions, sessions, reason), using=using, robust=True)
 
 
 def _reason(instance: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,6 @@ from convai_tokens.sweep import sweep
 from .engines import Engine, eventually, running_worker, silent_server
 
 Status = ConvaiToken.Status
-QUICK = 2.0  # seconds; a logout that waits for a broker takes longer
 
 
 def handed_over() -> bool:
@@ -174,14 +172,17 @@ def test_a_broker_that_is_away_fails_no_logout_and_the_sweep_pays(
 
     for _ in range(2):  # a second time, for Celery has hung on it: celery/celery#4383
         log_in()
-        started = time.monotonic()
-        logout = client.post("/logout/json/")
-        assert logout.status_code == 204
-        assert time.monotonic() - started < QUICK
+        assert client.post("/logout/json/").status_code == 204
         eventually(handed_over)
 
-    records = [record for record in caplog.records if record.name == "convai_tokens"]
-    told = [record.getMessage() for record in records if record.levelno >= logging.ERROR]
+    records = [
+        record
+        for record in caplog.records
+        if record.name == "convai_tokens" and record.levelno >= logging.ERROR
+    ]
+    # Who met the broker was no learner's request.
+    assert all(record.threadName.startswith("convai-revoke") for record in records)
+    told = [record.getMessage() for record in records]
     owed = list(ConvaiToken.objects.order_by("pk").values_list("pk", flat=True))
     assert len(told) == len(owed) == 2
     for text, token_id in zip(told, owed, strict=True):
@@ -207,11 +208,9 @@ def test_a_broker_that_hangs_holds_no_logout_up_and_the_sweep_pays(
         convai_settings(DISPATCHER="convai_tokens.dispatch.celery")
         log_in()
 
-        started = time.monotonic()
         logout = client.post("/logout/json/")
 
         assert logout.status_code == 204
-        assert time.monotonic() - started < QUICK
-        assert not handed_over()
+        assert not handed_over()  # the broker was not waited for
         assert sweep_pays(convai)
     eventually(handed_over)  # the server has gone, and the thread is free again

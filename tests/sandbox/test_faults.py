@@ -34,11 +34,10 @@ def test_latency_delays_the_vendors_calls_and_no_others(convai_sandbox: Sandbox)
     started = time.monotonic()
     token = generate(convai_sandbox)
     took = time.monotonic() - started
-    started = time.monotonic()
-    assert convai_sandbox.connect(token) == 200
 
-    assert 0.2 <= took < 2
-    assert time.monotonic() - started < 0.2
+    assert took >= 0.2
+    convai_sandbox.set(latency=600)
+    assert convai_sandbox.connect(token) == 200  # would time out
 
 
 def test_faults_play_on_the_chosen_paths_only(convai_sandbox: Sandbox) -> None:
