@@ -23,7 +23,7 @@ def empty() -> None:
 
 def breaker_call() -> Callable[[], None]:
     """Return what a call of a healthy Convai asks the breaker: may it go, and how it went."""
-    breaker, outcome = Breaker(), object()
+    breaker, outcome = Breaker("learners' tokens"), object()
 
     def call() -> None:
         breaker.check()

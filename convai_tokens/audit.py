@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -59,7 +59,7 @@ def hand_over(token_ids: Iterable[int]) -> None:
     """Give owed revocations to the dispatcher, on commit. Only a hint: the sweep sees them too."""
     ids = list(token_ids)
     if ids:
-        transaction.on_commit(partial(_dispatch, ids), using=database(), robust=True)
+        after_commit(database(), _dispatch, ids)
 
 
 def _dispatch(token_ids: list[int]) -> None:
@@ -69,10 +69,23 @@ def _dispatch(token_ids: list[int]) -> None:
 def announce(signal: Any, token_id: int, **extra: Any) -> None:
     """Send one of this app's signals, on commit, with the rows as they are then."""
     if signal.has_listeners(ConvaiToken):
-        send = partial(_send, signal, token_id, extra)
-        transaction.on_commit(send, using=database(), robust=True)
+        after_commit(database(), _send, signal, token_id, extra)
 
 
 def _send(signal: Any, token_id: int, extra: dict[str, Any]) -> None:
     token = ConvaiToken.objects.using(database()).select_related("session").get(pk=token_id)
     signal.send_robust(sender=ConvaiToken, token=token, session=token.session, **extra)
+
+
+def after_commit(using: str, function: Callable[..., object], *args: Any) -> None:
+    """Call the function once ``using`` has committed; what it raises is logged, and nobody's.
+
+    No ``functools.partial``: when it fails, Django 5.2 logs its ``__qualname__``, which it lacks,
+    and so the LMS's request would fail after all, and all other hooks be lost.
+    """
+
+    @wraps(function)
+    def call() -> None:
+        function(*args)
+
+    transaction.on_commit(call, using=using, robust=True)

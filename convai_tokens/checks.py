@@ -1,37 +1,31 @@
-"""System checks: one id for each mistake, each with a hint; no network, no database."""
+"""System checks: one id for each mistake, each with a hint; no network, no database.
+
+Those of this app's own settings; ``site_checks.py`` has those of what the site puts around it.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
-from django.urls import URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
 from .conf import DEFAULTS, app_settings
 from .engine_checks import check_task_engine
 from .payloads import named_end_user
+from .site_checks import check_isolation, check_middleware, check_shared_cache, check_urls
 
-MIDDLEWARE = "convai_tokens.middleware.ConvaiTokenMiddleware"
-TOKEN_VIEW = "convai_tokens.views.TokenView"  # noqa: S105 - a class's name
-OUTSIDE = (
-    "django.middleware.gzip.GZipMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-)
 DOTTED_PATHS = ("ISSUE_IF", "END_USER", "PAYLOAD", "DISPATCHER")
 SECONDS = ("CONNECT_TIMEOUT", "READ_TIMEOUT", "LOGIN_BUDGET")
 COUNTS = ("MAX_LIVE_TOKENS", "MAX_CONCURRENT")
 PERIODS = ("REVOKE_HORIZON", "RETENTION")
 MIN_KEY_LENGTH = 32
-PER_PROCESS_CACHES = ("LocMemCache", "DummyCache")
 
 Check = Callable[..., list[CheckMessage]]
 
@@ -93,29 +87,6 @@ def check_names(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
         )
         for name in app_settings.configured()
         if name not in DEFAULTS
-    ]
-
-
-def check_middleware(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E004: the middleware is missing. E005: it is outside of one that has to be outside of it."""
-    middleware = list(settings.MIDDLEWARE)
-    if MIDDLEWARE not in middleware:
-        return [
-            Error(
-                f"MIDDLEWARE lacks {MIDDLEWARE!r}.",
-                hint="Without it no login response carries a token. Add it at the end of the list.",
-                id="convai_tokens.E004",
-            )
-        ]
-    inside = middleware[middleware.index(MIDDLEWARE) :]
-    return [
-        Error(
-            f"MIDDLEWARE has {MIDDLEWARE!r} before {name!r}.",
-            hint=f"Move {MIDDLEWARE!r} below it; the end of the list is best.",
-            id="convai_tokens.E005",
-        )
-        for name in OUTSIDE
-        if name in inside
     ]
 
 
@@ -221,43 +192,6 @@ def _is_key(key: Any) -> bool:
     return isinstance(key, str) and len(key.strip()) >= MIN_KEY_LENGTH
 
 
-def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """W014: no address leads to the token endpoint."""
-    if not getattr(settings, "ROOT_URLCONF", None):
-        return []  # a process that serves nothing
-    if any(_is_token_view(view) for view in _view_classes(get_resolver().url_patterns)):
-        return []
-    return [
-        Warning(
-            "The URLconf has no token endpoint: a learner's client can't refresh or revoke its "
-            "token, nor get one when the login gave none.",
-            hint="Add path('convai/', include('convai_tokens.urls')). If another URLconf than "
-            "ROOT_URLCONF has it, put this id into SILENCED_SYSTEM_CHECKS.",
-            id="convai_tokens.W014",
-        )
-    ]
-
-
-def _view_classes(patterns: Iterable[Any]) -> Iterator[Any]:
-    """Yield the classes of all views below, however deeply they are included."""
-    for pattern in patterns:
-        if isinstance(pattern, URLResolver):
-            yield from _view_classes(pattern.url_patterns)
-        else:
-            yield getattr(getattr(pattern, "callback", None), "view_class", None)
-
-
-def _is_token_view(view: Any) -> bool:
-    """Tell whether it is our view, or a class of the project's below it.
-
-    By name: the import of DRF's views would bring in all that ``REST_FRAMEWORK`` names, in every
-    process and before later apps are ready.
-    """
-    return isinstance(view, type) and any(
-        f"{base.__module__}.{base.__qualname__}" == TOKEN_VIEW for base in view.__mro__
-    )
-
-
 def check_own_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """W010, for ``check --deploy``: the encryption keys are derived from ``SECRET_KEY``."""
     if app_settings.ENCRYPTION_KEYS is not None:
@@ -274,23 +208,6 @@ def check_own_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     ]
 
 
-def check_shared_cache(
-    app_configs: Sequence[AppConfig] | None, **kwargs: Any
-) -> list[CheckMessage]:
-    """W011, for ``check --deploy``: each process throttles by itself."""
-    backend = str(settings.CACHES.get("default", {}).get("BACKEND", ""))
-    if backend.rpartition(".")[2] not in PER_PROCESS_CACHES:
-        return []
-    return [
-        Warning(
-            "The default cache is not shared between processes, so the throttle of the token "
-            "endpoint counts in each process by itself.",
-            hint="Use Redis, Memcached or the database as CACHES['default'].",
-            id="convai_tokens.W011",
-        )
-    ]
-
-
 CHECKS: tuple[Check, ...] = (
     check_api_key,
     check_base_url,
@@ -302,5 +219,6 @@ CHECKS: tuple[Check, ...] = (
     check_encryption_keys,
     check_task_engine,
     check_urls,
+    check_isolation,
 )
 DEPLOY_CHECKS: tuple[Check, ...] = (check_own_keys, check_shared_cache)

@@ -78,7 +78,7 @@ class ConvaiRefused(ConvaiTokensError):
 
 
 class TokenRejected(ConvaiTokensError):
-    """Convai rejected one token with an answer that doesn't say why; a few tries, then gone."""
+    """Convai rejected one token with an answer that doesn't say why; gone, if it has expired."""
 
     code = "token_rejected"
     waiting_helps = False

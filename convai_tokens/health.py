@@ -18,7 +18,7 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from . import checks
+from . import checks, site_checks
 from .conf import app_settings
 from .exceptions import SealBroken
 from .health_step import Status, Step, failed, ok, skipped, timed, warning
@@ -89,14 +89,14 @@ def base_url() -> Step:
 @timed
 def system_checks() -> Step:
     """Do the app's own system checks pass, but for those that have a step here?"""
-    own = (checks.check_api_key, checks.check_base_url, checks.check_middleware)
+    own = (checks.check_api_key, checks.check_base_url, site_checks.check_middleware)
     return _messages([check for check in checks.CHECKS if check not in own], "All pass.")
 
 
 @timed
 def middleware() -> Step:
     """Is the middleware there, and inside of those that it needs?"""
-    return _messages([checks.check_middleware], "In place.")
+    return _messages([site_checks.check_middleware], "In place.")
 
 
 @timed
@@ -210,7 +210,7 @@ def given_up() -> Step:
 
 def cache_is_shared() -> bool:
     """Tell whether the default cache is one for all processes, as far as its backend tells."""
-    return not checks.check_shared_cache(None)
+    return not site_checks.check_shared_cache(None)
 
 
 @timed

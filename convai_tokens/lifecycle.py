@@ -24,6 +24,7 @@ from . import signals
 from .audit import announce, event, hand_over, record, record_all
 from .conf import Secret, app_settings
 from .convai.client import get_client
+from .convai.failures import DROPPED
 from .credentials import Credential
 from .exceptions import (
     ConvaiTokensError,
@@ -100,21 +101,22 @@ def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
     """
     deadline = None if budget is None else time.monotonic() + budget
     try:
-        return _generate_once(session, budget)
+        return _generate_once(session, budget, again=False)
     except ConvaiUnavailable as error:
         # A kept-alive connection that Convai had just closed. The next call is a new row, for the
         # dropped one may have left a token behind.
-        if error.code != "convai_dropped":
+        if error.code != DROPPED:
             raise
-    return _generate_once(session, None if deadline is None else deadline - time.monotonic())
+    left = None if deadline is None else deadline - time.monotonic()
+    return _generate_once(session, left, again=True)
 
 
-def _generate_once(session: LearnerSession, budget: float | None) -> Issued:
+def _generate_once(session: LearnerSession, budget: float | None, *, again: bool) -> Issued:
     client = get_client()
     with client.admission(budget) as left:
         token = _intend(session)
         try:
-            generated = client.generate(left)
+            generated = client.generate(left, again=again)
         except ConvaiTokensError as error:
             _settle_failed(token, error)
             raise
@@ -166,7 +168,8 @@ def _keep(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
             if tokens.move(token.pk, Status.REVOKING, Status.UNKNOWN, to=Status.REVOKING, **due):
                 record(Kind.OWED, token.session_id, token.pk, "Generated for nobody")
                 hand_over([token.pk])
-    if kept:
+    # An active row that wasn't kept now was kept by a first try whose commit nobody heard of.
+    if kept or tokens.filter(pk=token.pk, status=Status.ACTIVE).exists():
         return Issued(token, value, expires_at)
     if LearnerSession.objects.using(database()).open().filter(pk=token.session_id).exists():
         raise TokenSuperseded("Newer tokens of this learner session took this one's place.")
@@ -239,7 +242,9 @@ def end_session(
 def end_sessions(
     sessions: Any, reason: str, *, actor: AbstractBaseUser | None = None, hint: bool = True
 ) -> int:
-    """End those of the ``sessions`` (an unsliced queryset) that are open; return how many.
+    """End those of the ``sessions`` that are open; return how many.
+
+    ``sessions`` is a queryset that is neither sliced nor filtered by the end.
 
     Their tokens become owed revocations in the same transaction, which may be the caller's own;
     the dispatcher gets them when it commits, unless ``hint`` is false. Calls nobody.
@@ -247,14 +252,17 @@ def end_sessions(
     sessions = sessions.using(database())
     now = timezone.now()
     with transaction.atomic(using=database()):
-        # The UPDATE comes first and decides who ended a session: see LearnerSession.lock_open.
-        if not sessions.open().update(ended_at=now, end_reason=reason):
+        # The UPDATE comes first and decides who ended a session: as in lock_open().
+        count: int = sessions.open().update(ended_at=now, end_reason=reason)
+        if not count:
             return 0
         # Sessions and tokens in one query, and all events in one: a learner waits for this.
         to_revoke = FilteredRelation("tokens", condition=revocable("tokens__"))
         found = sessions.filter(ended_at=now, end_reason=reason).alias(to_revoke=to_revoke)
         rows = list(found.order_by("to_revoke__pk").values_list("pk", "to_revoke__pk"))
         ended = dict.fromkeys(session_id for session_id, _ in rows)
+        if len(ended) < count:
+            raise ValueError("The sessions to end must not be filtered by how they ended.")
         owed = _owe((session_id, token_id) for session_id, token_id in rows if token_id)
         detail = f"Session ended: {reason}"
         record_all(
@@ -265,7 +273,7 @@ def end_sessions(
         )
         if hint:
             hand_over(token_id for _, token_id in owed)
-    return len(ended)
+    return count
 
 
 def revoke_tokens(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None) -> int:

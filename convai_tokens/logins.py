@@ -97,13 +97,17 @@ def forget_login(request: HttpRequest | Request) -> None:
     setattr(http_request(request), NOTE, None)
 
 
-def note_deleted_session(request: HttpRequest | Request, key: str | None, reason: str) -> None:
-    """Note on the request that it is about to delete the Django session ``key``, and why first."""
+def note_deleted_session(request: HttpRequest | Request, key: str | None, reason: str) -> str:
+    """Note on the request that it is about to delete the Django session ``key``, and why.
+
+    Returns the reason that was noted first, which stands.
+    """
+    if not key:
+        return reason
     http = http_request(request)
-    if key:
-        deleted = deleted_sessions(http)
-        deleted.setdefault(key, reason)
-        setattr(http, DELETED, deleted)
+    deleted = deleted_sessions(http)
+    setattr(http, DELETED, deleted)
+    return deleted.setdefault(key, reason)
 
 
 def deleted_sessions(request: HttpRequest) -> dict[str, str]:

@@ -27,7 +27,6 @@ from .credentials import (
     learner_session_id,
     session_credential,
     session_key_digest,
-    session_key_digests,
 )
 from .exceptions import ConvaiTokensError, ConvaiUnavailable
 from .logins import (
@@ -40,6 +39,7 @@ from .logins import (
 )
 from .models import EndReason, LearnerSession
 from .payloads import LoginBlock, failed_block, issued_block, named_end_user
+from .receivers import end_sessions_of
 
 logger = logging.getLogger("convai_tokens")
 
@@ -113,7 +113,7 @@ def _look_again(request: HttpRequest, response: HttpResponseBase) -> None:
     session = getattr(request, "session", None)
     if session is not None:
         for key, reason in deleted_sessions(request).items():
-            _end_sessions_of(session, key, reason)
+            _end_unless_stored(session, key, reason)
 
 
 def _end_replaced(request: HttpRequest, note: LoginNote, response: HttpResponseBase) -> None:
@@ -129,15 +129,13 @@ def _end_replaced(request: HttpRequest, note: LoginNote, response: HttpResponseB
             sessions = LearnerSession.objects.filter(stack=SESSION_STACK, pk=old)
             lifecycle.end_sessions(sessions, EndReason.REPLACED)
     else:
-        _end_sessions_of(note.session, key, EndReason.REPLACED)
+        _end_unless_stored(note.session, key, EndReason.REPLACED)
 
 
-def _end_sessions_of(store: SessionBase, key: str, reason: str) -> None:
+def _end_unless_stored(store: SessionBase, key: str, reason: str) -> None:
     """End the learner session of the Django session ``key``, unless a rollback has saved it."""
     if not is_stored(store, key):
-        digests = session_key_digests(key)
-        sessions = LearnerSession.objects.filter(stack=SESSION_STACK, credential_digest__in=digests)
-        lifecycle.end_sessions(sessions, reason)
+        end_sessions_of(key, reason)
 
 
 def _extend_data(request: HttpRequest, response: Any) -> None:

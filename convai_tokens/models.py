@@ -7,6 +7,7 @@ UTC.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, TypeVar
 
@@ -65,6 +66,21 @@ class LearnerSessionQuerySet(TakingQuerySet["LearnerSession"]):
     def open(self) -> LearnerSessionQuerySet:
         """Return the sessions that haven't ended."""
         return self.filter(ended_at=None)
+
+    def by_digest(self, digests: Iterable[str]) -> LearnerSessionQuerySet:
+        """Return those whose credential has one of these digests now; to be updated.
+
+        On InnoDB they are looked up first, and then found by their ids alone: by the index of
+        digests it would lock its entry before the row, and so deadlock with whoever has locked the
+        row and is about to change its digest. Not elsewhere: on SQLite a transaction that reads
+        first and writes later fails when another one has written in between.
+        """
+        found = self.using(database()).filter(credential_digest__in=digests)
+        if connections[database()].vendor != "mysql":
+            return found
+        ids = list(found.values_list("pk", flat=True))
+        having = self.alias(has_digest=Coalesce("credential_digest", Value("")))
+        return having.filter(pk__in=ids, has_digest__in=digests)
 
     def lock_open(self, session_id: uuid.UUID) -> bool:
         """Lock an open session's row until the transaction ends; return False if it has ended.

@@ -2,14 +2,15 @@
 
 All login stacks send with ``send``: a receiver that raises turns a login into a 500, and a logout
 into no logout. So none of these raises, and each that writes does so in an ``atomic()`` of its own:
-a swallowed database error would otherwise break the LMS's transaction.
+a swallowed database error would otherwise break the LMS's transaction. (A deadlock on InnoDB breaks
+it nonetheless, which is why rows are locked in one order everywhere.)
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +26,7 @@ from django.utils import timezone
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
+from .audit import after_commit
 from .conf import app_settings
 from .credentials import (
     SESSION_DATA_KEY,
@@ -100,15 +102,21 @@ def on_session_deleted(*, instance: AbstractBaseSession, using: str, **kwargs: A
     flushed = request is not None and (
         request.COOKIES.get(settings.SESSION_COOKIE_NAME) == instance.session_key
     )
-    reason = EndReason.REPLACED if flushed else EndReason.SESSION_DELETED
-    digests = session_key_digests(str(instance.session_key))
-    sessions = LearnerSession.objects.filter(stack=SESSION_STACK, credential_digest__in=digests)
-    end_sessions(sessions, reason)
-    # A login in parallel may open one between this look and the row's end: so look once more.
+    reason: str = EndReason.REPLACED if flushed else EndReason.SESSION_DELETED
+    key = str(instance.session_key)
+    # A login in parallel may open one between this look and the row's end, and this look may meet
+    # a failure of the database: so look once more.
     if request is not None:
-        note_deleted_session(request, instance.session_key, reason)
+        reason = note_deleted_session(request, key, reason)
     elif instance.expire_date > timezone.now():
-        transaction.on_commit(partial(end_sessions, sessions, reason), using=using, robust=True)
+        after_commit(using, end_sessions_of, key, reason)
+    end_sessions_of(key, reason)
+
+
+def end_sessions_of(key: str, reason: str) -> None:
+    """End the learner sessions of the Django session ``key``."""
+    sessions = LearnerSession.objects.filter(stack=SESSION_STACK)
+    end_sessions(sessions.by_digest(session_key_digests(key)), reason)
 
 
 @never_raises

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -17,11 +18,13 @@ from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from convai_tokens import checks
-from convai_tokens.checks import CHECKS, DEPLOY_CHECKS, MIDDLEWARE, OUTSIDE, is_loopback
+from convai_tokens.checks import CHECKS, DEPLOY_CHECKS, is_loopback
 from convai_tokens.conf import DEFAULTS
+from convai_tokens.site_checks import MIDDLEWARE, OUTSIDE, check_urls
 from convai_tokens.views import TokenView
 
 ConvaiSettings = Callable[..., None]
+Level = IntEnum("Level", ["READ_UNCOMMITTED", "READ_COMMITTED", "REPEATABLE_READ"])  # as psycopg's
 
 KEY = "CANARY-KEY-5d41402abc4b2a76b9719d911017c592"
 SHARED_CACHE = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}
@@ -480,7 +483,7 @@ def test_w014_the_token_endpoint_may_be_anywhere(urls: Urls, settings: Any) -> N
 def test_w014_leaves_what_is_no_pattern_to_djangos_own_checks(odd: Any, settings: Any) -> None:
     settings.ROOT_URLCONF = Urls(odd)
 
-    assert [message.id for message in checks.check_urls(None)] == ["convai_tokens.W014"]
+    assert [message.id for message in check_urls(None)] == ["convai_tokens.W014"]
 
 
 def test_the_app_imports_no_views_before_the_urls_do() -> None:
@@ -495,7 +498,7 @@ def test_the_app_imports_no_views_before_the_urls_do() -> None:
 def test_w014_a_process_without_urls_needs_no_endpoint(settings: Any) -> None:
     del settings.ROOT_URLCONF
 
-    assert checks.check_urls(None) == []
+    assert check_urls(None) == []
 
 
 # W010, W011: for deployment
@@ -534,3 +537,39 @@ def test_own_keys_and_a_shared_cache_are_accepted_for_deployment(
     settings.CACHES = SHARED_CACHE
 
     assert ids(deploy=True) == []
+
+
+# W015: isolation
+
+
+@pytest.mark.parametrize("vendor", ["mysql", "postgresql"])
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ("read committed", []),
+        ("READ COMMITTED", []),
+        (Level.READ_COMMITTED, []),
+        (None, ["W015"]),  # MySQL: whatever the server has, and that is repeatable read
+        ("repeatable read", ["W015"]),
+        (Level.REPEATABLE_READ, ["W015"]),
+    ],
+    ids=str,
+)
+def test_w015_transactions_see_what_others_commit(
+    vendor: str, level: Any, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connections["default"]
+    monkeypatch.setattr(connection, "vendor", vendor)
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"isolation_level": level})
+
+    assert ids() == told
+
+
+@pytest.mark.parametrize("vendor", ["mysql", "postgresql", "sqlite"])
+def test_w015_what_django_chooses_by_itself_is_right(
+    vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections["default"], "vendor", vendor)
+    monkeypatch.setitem(connections["default"].settings_dict, "OPTIONS", {})
+
+    assert ids() == []

@@ -7,16 +7,16 @@ a logout, a logout-all, an expiry, the admin or a cascade.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import router, transaction
+from django.db import router
 from django.db.models.signals import pre_delete
 from knox.crypto import hash_token
 from knox.models import get_token_model
 from rest_framework.request import Request
 
+from ..audit import after_commit
 from ..credentials import BearerStack, bearer_credential, register_bearer_stack
 from ..lifecycle import end_sessions
 from ..logins import current_request
@@ -61,11 +61,14 @@ def on_token_deleted(*, instance: Any, using: str, **kwargs: Any) -> None:
     """End the learner session of a knox token that is about to be deleted."""
     credential = bearer_credential(NAME, instance.digest)
     sessions = LearnerSession.objects.filter(pk__in=credential.session_ids)
-    reason = _reason(instance)
-    if not end_sessions(sessions, reason):
-        # Where there is none yet, a request in parallel may open one between this look and the
-        # row's end: so look once more. One that has ended stays ended.
-        transaction.on_commit(partial(end_sessions, sessions, reason), using=using, robust=True)
+    reason, ended = _reason(instance), 0
+    try:
+        ended = end_sessions(sessions, reason)
+    finally:
+        # What has ended stays ended. But where there is none yet, a request in parallel may open
+        # one between this look and the row's end, or the database may fail: so look once more.
+        if ended < len(credential.session_ids):
+            after_commit(using, end_sessions, sessions, reason)
 
 
 def _reason(instance: Any) -> str:

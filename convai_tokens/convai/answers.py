@@ -30,6 +30,11 @@ from ..exceptions import (
 logger = logging.getLogger("convai_tokens")
 
 Verb = Literal["generate", "extend", "revoke"]
+PATHS: dict[Verb, str] = {
+    "generate": "/user/connect",
+    "extend": "/user/extend-token",
+    "revoke": "/user/revoke-token",
+}
 
 DEFAULT_LIFETIME = timedelta(hours=1)  # what Convai's pages promise for a generated token
 MAX_RETRY_AFTER = 3600.0  # a vendor that asks for more gets one probe an hour all the same

@@ -20,7 +20,7 @@ logger = logging.getLogger("convai_tokens")
 FAILURES = 3  # in a row, before it opens
 PAUSE = 15.0  # seconds until one call may probe, unless Convai named a time
 REFUSED_PAUSE = 60.0  # seconds; a bad key or an exhausted plan needs a person to mend it
-PROBE_TIME = 10.0  # seconds after which a probe that nobody heard of counts as lost
+PROBE_TIME = 10.0  # seconds after which a probe that nobody heard of counts as lost, at least
 OLD_NEWS = 300.0  # seconds after a pause, from when on a learner's call may be the probe unasked
 PATIENCE = 1.0  # seconds that a call in flight may take before nobody queues behind it
 
@@ -33,7 +33,15 @@ class Breaker:
     when that got an answer is the next learner's call the probe.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        calls: str,
+        *,
+        probe_time: float = PROBE_TIME,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._calls = calls  # what goes through it, for the log
+        self._probe_time = max(probe_time, PROBE_TIME)
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
@@ -42,20 +50,29 @@ class Breaker:
         self._sounding = False  # whether that one is a sounding
         self._answered = False  # whether a sounding got an answer since it opened
 
-    def check(self) -> None:
+    def check(self) -> float:
         """Return if a call may be made now; raise ``ConvaiPaused`` if not.
 
-        Whoever comes first once the pause is over is the probe; all others wait for its outcome.
+        Whoever comes first once the pause is over is the probe; all others wait for its outcome. It
+        is told so by a mark other than 0, for ``give_back()``.
         """
         if not self._open_until:  # the common case, without the lock
-            return
+            return 0.0
         with self._lock:
             left = self._open_until - self._clock()
             if not self._open_until:
-                return
+                return 0.0
             if left > 0:
                 raise ConvaiPaused("Convai is not being called for now.", retry_after=left)
             self._let_through(sounding=False)
+            return self._probed_at
+
+    def give_back(self, mark: float) -> None:
+        """Let another call be the probe at once, if nobody heard of this one: it was none."""
+        if mark:
+            with self._lock:
+                if self._probed_at == mark:
+                    self._probed_at, self._open_until = 0.0, self._clock()
 
     def learners_wait(self) -> tuple[float, bool]:
         """Return for how long no learner's call may be made, and whether to sound Convai out now.
@@ -72,11 +89,11 @@ class Breaker:
             if self._answered or left <= -OLD_NEWS:
                 return 0.0, False
             self._let_through(sounding=True)
-            return PROBE_TIME, True
+            return self._probe_time, True
 
     def _let_through(self, *, sounding: bool) -> None:
         self._probed_at = self._clock()
-        self._open_until = self._probed_at + PROBE_TIME
+        self._open_until = self._probed_at + self._probe_time
         self._sounding = sounding
 
     def heard(self, outcome: object, began: float = math.inf) -> None:
@@ -100,7 +117,7 @@ class Breaker:
                     self._open_until, self._answered = self._clock(), True
                     return
                 self._failures, self._open_until, self._answered = 0, 0.0, False
-            logger.info("Convai answers again.")
+            logger.info("Convai answers again (%s).", self._calls)
 
     def _failed(self, error: ConvaiTokensError) -> None:
         with self._lock:
@@ -114,7 +131,7 @@ class Breaker:
             self._failures = max(self._failures, FAILURES)
             self._probed_at, self._answered = 0.0, False
             self._open_until = max(self._open_until, self._clock() + pause)
-        logger.warning("Convai is not called for %.0f s.", pause)
+        logger.warning("Convai is not called for %.0f s (%s).", pause, self._calls)
 
     @property
     def is_open(self) -> bool:

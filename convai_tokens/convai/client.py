@@ -13,7 +13,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -26,6 +26,7 @@ from .. import __version__
 from ..conf import Secret, app_settings
 from ..exceptions import ConvaiPaused, ConvaiRefused, ConvaiTokensError, ConvaiUnavailable
 from .answers import (
+    PATHS,
     GeneratedToken,
     Verb,
     confirmed_revoked,
@@ -34,15 +35,10 @@ from .answers import (
     sounded,
 )
 from .breaker import Breaker, Bulkhead, busy
-from .failures import name_of, no_answer
+from .failures import DROPPED, OURS, name_of, no_answer
 
 logger = logging.getLogger("convai_tokens")
 
-PATHS: dict[Verb, str] = {
-    "generate": "/user/connect",
-    "extend": "/user/extend-token",
-    "revoke": "/user/revoke-token",
-}
 MAX_BODY = 64 * 1024
 # Calls in flight, those included that nobody waits for any more; more where MAX_CONCURRENT asks.
 MAX_THREADS = 64
@@ -72,8 +68,9 @@ class ConvaiClient:
         self._whole = connect_timeout + read_timeout
         # Two, because Convai may revoke and not generate: what is said of the one door would open
         # the other to a crowd of learners, again and again.
-        self.breaker = Breaker()  # of the calls that learners wait for
-        self.revoking = Breaker()
+        probe_time = self._whole + 1
+        self.breaker = Breaker("learners' tokens", probe_time=probe_time)
+        self.revoking = Breaker("revocations", probe_time=probe_time)
         self._bulkhead = Bulkhead(max_concurrent)
         self._threads = threading.BoundedSemaphore(max(MAX_THREADS, 2 * max_concurrent))
         self._http = requests.Session()
@@ -97,21 +94,27 @@ class ConvaiClient:
         paused = self._paused()
         if paused is not None:
             raise paused
-        self.breaker.check()
-        deadline = self._deadline(budget)
-        with self._bulkhead.slot((deadline - time.monotonic()) / 2):
-            yield deadline - time.monotonic()
+        probe = self.breaker.check()
+        try:
+            deadline = self._deadline(budget)
+            with self._bulkhead.slot((deadline - time.monotonic()) / 2):
+                yield deadline - time.monotonic()
+        finally:
+            self.breaker.give_back(probe)  # unless a call was made
 
     def hindrance(self) -> ConvaiUnavailable | None:
         """Return why no learner's call would be made now, None if one would. Waits for nobody."""
         return self._paused() or (busy() if self._bulkhead.stuck else None)
 
-    def generate(self, budget: float | None = None) -> GeneratedToken:
+    def generate(self, budget: float | None = None, *, again: bool = False) -> GeneratedToken:
         """Generate a token within ``budget`` seconds (default: one call's timeouts).
 
-        To be called within ``admission()``. Raises ``ConvaiUnavailable`` or ``ConvaiRefused``.
+        To be called within ``admission()``. Raises ``ConvaiUnavailable`` or ``ConvaiRefused``. A
+        ``convai_dropped`` is held against Convai only when it comes ``again``: the first may have
+        met a kept-alive connection that somebody on the way had closed.
         """
-        return self._call(self.breaker, "generate", {}, self._deadline(budget), generated_token)
+        deadline, excused = self._deadline(budget), OURS if again else (*OURS, DROPPED)
+        return self._call(self.breaker, "generate", {}, deadline, generated_token, excused=excused)
 
     def extend(self, value: Secret, budget: float | None = None) -> datetime:
         """Extend the token; return its new end as aware UTC.
@@ -128,9 +131,12 @@ class ConvaiClient:
         Needs no admission: few threads revoke. Raises ``ConvaiPaused``, ``ConvaiUnavailable``,
         ``ConvaiRefused``, ``TokenRejected`` or ``TokenGone``.
         """
-        self.revoking.check()
-        deadline, body = self._deadline(budget), {"apiAuthToken": value}
-        self._call(self.revoking, "revoke", body, deadline, confirmed_revoked, tries=2)
+        probe = self.revoking.check()
+        try:
+            deadline, body = self._deadline(budget), {"apiAuthToken": value}
+            self._call(self.revoking, "revoke", body, deadline, confirmed_revoked, tries=2)
+        finally:
+            self.revoking.give_back(probe)
 
     def _paused(self) -> ConvaiPaused | None:
         """Return the outcome of a learner's call while the breaker is open, None if it may go.
@@ -166,23 +172,25 @@ class ConvaiClient:
         read: Reader[T],
         *,
         tries: int = 1,
+        excused: Collection[str] = OURS,
     ) -> T:
         """Make one call, and be back by ``deadline`` whatever happens.
 
         With two ``tries`` it is made again when a kept-alive connection turned out to be closed;
-        not so *generate*, since a second one would be a second token.
+        not so *generate*, since a second one would be a second token. The breaker doesn't hear
+        of failures whose code is ``excused``.
 
         The call runs in a thread of its own, because no timeout of ``requests`` bounds a look-up
         of the name or an answer that drips; a thread left behind ends by its own timeouts.
         """
-        code = "convai_dropped"
-        while tries and code == "convai_dropped":
+        code = DROPPED
+        while tries and code == DROPPED:
             tries -= 1
             started = time.monotonic()
             result = self._in_thread(verb, body, deadline, read)
             logger.debug("convai %s took %.0f ms", verb, (time.monotonic() - started) * 1000)
             code = result.code if isinstance(result, ConvaiTokensError) else ""
-        if code != "convai_busy":  # that is our own lack of threads, and not Convai's failure
+        if code not in excused:
             breaker.heard(result, started)
         if isinstance(result, ConvaiTokensError):
             raise result
@@ -266,15 +274,6 @@ class ConvaiClient:
                 )
         return bytes(content)
 
-
-def _is_harmless(record: logging.LogRecord) -> bool:
-    """Tell whether urllib3 may log this: malformed headers may echo a key or a token."""
-    return "parse headers" not in str(record.msg) or not any(
-        path in str(record.args) for path in PATHS.values()
-    )
-
-
-logging.getLogger("urllib3.connection").addFilter(_is_harmless)
 
 _lock = threading.Lock()
 _current: tuple[list[Any], ConvaiClient] | None = None

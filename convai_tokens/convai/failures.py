@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import re
 import ssl
 
@@ -10,7 +11,10 @@ import requests
 import urllib3
 
 from ..exceptions import ConvaiUnavailable
-from .answers import Verb
+from .answers import PATHS, Verb
+
+DROPPED = "convai_dropped"  # the code of a call whose connection was closed without an answer
+OURS = ("convai_busy",)  # codes of failures that are no failure of Convai's
 
 
 def no_answer(verb: Verb, error: Exception) -> ConvaiUnavailable:
@@ -32,7 +36,7 @@ def no_answer(verb: Verb, error: Exception) -> ConvaiUnavailable:
     if any(isinstance(cause, dropped) for cause in causes):
         return ConvaiUnavailable(
             "Convai closed the connection without an answer.",
-            code="convai_dropped",
+            code=DROPPED,
             maybe_done=True,
         )
     return ConvaiUnavailable(f"The call to Convai failed: {name}.", maybe_done=True)
@@ -54,3 +58,13 @@ def _causes(error: BaseException) -> list[BaseException]:
             nested = [*current.args, getattr(current, "reason", None)]
             todo += [item for item in nested if isinstance(item, BaseException)]
     return found
+
+
+def _is_harmless(record: logging.LogRecord) -> bool:
+    """Tell whether urllib3 may log this: malformed headers may echo a key or a token."""
+    return "parse headers" not in str(record.msg) or not any(
+        path in str(record.args) for path in PATHS.values()
+    )
+
+
+logging.getLogger("urllib3.connection").addFilter(_is_harmless)

@@ -40,7 +40,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def breaker(clock: Clock) -> Breaker:
-    return Breaker(clock)
+    return Breaker("learners' tokens", clock=clock)
 
 
 def fail(breaker: Breaker, times: int, **error: Any) -> None:
@@ -177,6 +177,80 @@ def test_a_probe_that_nobody_heard_of_makes_room_for_the_next(
     clock.now += 1
 
     assert not is_open(breaker)
+
+
+def test_a_probe_that_made_no_call_is_given_back_to_whoever_comes_next(
+    breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    mark = breaker.check()
+
+    breaker.give_back(mark)
+
+    assert not is_open(breaker)
+    assert is_open(breaker)  # that one was the probe
+
+
+def test_a_probe_that_was_heard_of_is_not_given_back(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    mark = breaker.check()
+    fail(breaker, 1)
+
+    breaker.give_back(mark)
+
+    assert breaker.pause_left == PAUSE
+
+
+def test_a_probe_that_was_given_up_does_not_give_back_the_one_that_followed_it(
+    breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    lost = breaker.check()
+    clock.now += PROBE_TIME
+    breaker.check()
+
+    breaker.give_back(lost)
+
+    assert breaker.pause_left == PROBE_TIME
+
+
+def test_a_call_that_is_no_probe_has_nothing_to_give_back(breaker: Breaker) -> None:
+    assert breaker.check() == 0.0
+    breaker.give_back(0.0)
+    assert not breaker.is_open
+
+
+def test_a_probe_has_as_long_as_its_call_may_take(clock: Clock) -> None:
+    breaker = Breaker("revocations", probe_time=3 * PROBE_TIME, clock=clock)
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    began = clock.now
+    breaker.check()
+    clock.now += 2 * PROBE_TIME
+    assert is_open(breaker)
+
+    breaker.heard("an answer", began)
+
+    assert not breaker.is_open
+
+
+def test_the_log_tells_which_calls_are_not_made(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="convai_tokens")
+    breaker = Breaker("revocations", clock=clock)
+    fail(breaker, FAILURES)
+    clock.now += PAUSE
+    breaker.check()
+    breaker.heard("an answer")
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "Convai is not called for 15 s (revocations).",
+        "Convai answers again (revocations).",
+    ]
 
 
 def test_the_first_after_a_pause_has_convai_sounded_out_and_all_wait_for_that(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from convai_tokens.models import ConvaiToken, LearnerSession
 
@@ -32,9 +33,38 @@ def test_a_status_moves_by_the_rows_id_and_not_by_an_index_of_statuses(
     ConvaiToken.objects.filter(pk=token.pk).update(status=status)
 
     (update,) = captured.captured_queries
+    assert index_of(update["sql"]) == "PRIMARY"
+
+
+def test_a_session_ends_by_the_rows_id_and_not_by_the_index_of_digests(
+    transactional_db: None, learner: Any
+) -> None:
+    if connection.vendor != "mysql":
+        pytest.skip("about InnoDB's indexes: set DATABASE_URL to MariaDB")
+    names = {"user": learner, "username": "learner", "stack": "session"}
+    LearnerSession.objects.bulk_create(
+        LearnerSession(credential_digest=f"{number:064x}", **names) for number in range(2000)
+    )
     with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN " + update["sql"])
+        cursor.execute("ANALYZE TABLE convai_tokens_learnersession")
+        cursor.fetchall()
+    found = LearnerSession.objects.filter(stack="session").by_digest([f"{7:064x}"])
+
+    with CaptureQueriesContext(connection) as captured:
+        assert found.open().update(ended_at=timezone.now()) == 1
+    found.update(ended_at=None)
+
+    (update,) = captured.captured_queries
+    assert index_of(update["sql"]) == "PRIMARY"
+    LearnerSession.objects.filter(pk=found.get().pk).update(credential_digest="another")
+    assert found.update(ended_at=None) == 0  # it goes on under another key
+
+
+def index_of(statement: str) -> str:
+    """Return the index by which MariaDB looks the rows of the statement up."""
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + statement)
         names = [column[0] for column in cursor.description]
         (plan,) = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-    assert plan["key"] == "PRIMARY"
+    index: str = plan["key"]
+    return index

@@ -117,9 +117,9 @@ def test_promise_1_login_that_waited_for_a_place_has_less_left_for_its_call(
     budgets: list[float] = []
     call = getattr(ConvaiClient, verb)
 
-    def noted(client: ConvaiClient, *arguments: Any) -> Any:
+    def noted(client: ConvaiClient, *arguments: Any, **options: Any) -> Any:
         budgets.append(arguments[-1])
-        return call(client, *arguments)
+        return call(client, *arguments, **options)
 
     monkeypatch.setattr(ConvaiClient, verb, noted)
     slot = get_client().admission(10.0)

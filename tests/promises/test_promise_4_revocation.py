@@ -35,8 +35,8 @@ def while_generating(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], 
     def arrange(deed: Callable[[], Any]) -> None:
         generate, todo = ConvaiClient.generate, [deed]
 
-        def late(self: Any, *args: Any) -> Any:
-            generated = generate(self, *args)
+        def late(self: Any, *args: Any, **options: Any) -> Any:
+            generated = generate(self, *args, **options)
             if todo:
                 todo.pop()()
             return generated
@@ -169,7 +169,7 @@ def test_promise_4_a_token_that_the_database_would_not_keep_is_said_to_be_unknow
     assert ConvaiToken.objects.get().status == Status.UNKNOWN
 
 
-def test_promise_4_a_token_whose_commit_went_through_unheard_is_not_owed_twice(
+def test_promise_4_a_token_whose_commit_went_through_unheard_is_its_learners(
     convai: Any, learner: Any, log_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection broke on COMMIT: the second try finds the row active, and in its own name."""
@@ -186,9 +186,23 @@ def test_promise_4_a_token_whose_commit_went_through_unheard_is_not_owed_twice(
 
     block = log_in().json()["convai"]
 
-    assert block["apiAuthToken"] is None
+    assert [block["apiAuthToken"]] == convai.live()
     assert not TokenEvent.objects.filter(kind="owed").exists()
     lifecycle.end_session(LearnerSession.objects.get().pk, EndReason.LOGOUT)
+    assert convai.live() == []
+
+
+def test_promise_4_sessions_that_are_picked_by_their_end_are_refused_and_stay_open(
+    convai: Any, learner: Any, log_in: Any
+) -> None:
+    """Once they have ended they aren't found any more, nor are their tokens."""
+    log_in()
+
+    with pytest.raises(ValueError, match="filtered by how they ended"):
+        lifecycle.end_sessions(LearnerSession.objects.open(), EndReason.API)
+
+    assert LearnerSession.objects.get().ended_at is None
+    assert lifecycle.end_sessions(LearnerSession.objects.all(), EndReason.API) == 1
     assert convai.live() == []
 
 

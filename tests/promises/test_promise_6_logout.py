@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from convai_tokens import dispatch
-from convai_tokens.models import ConvaiToken, TokenEvent
+from convai_tokens.lifecycle import end_sessions
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
 from convai_tokens.sweep import sweep
 
 
@@ -121,16 +122,55 @@ def test_promise_6_a_logout_makes_its_learner_wait_for_few_statements(
     assert TokenEvent.objects.filter(kind=TokenEvent.Kind.OWED).count() == 2
 
 
+@pytest.mark.parametrize("stack", ["json", "knox"])
+def test_promise_6_an_end_that_the_database_refused_is_made_good_after_the_commit(
+    convai: Any,
+    learner: Any,
+    client: Client,
+    log_in: Any,
+    bearer: Any,
+    stack: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    login = log_in(f"/login/{stack}/")
+    headers = bearer(login) if stack == "knox" else {}
+    failures = []
+
+    def refused_once(*args: Any, **kwargs: Any) -> int:
+        if not failures:
+            failures.append(args)
+            raise OperationalError("Deadlock found when trying to get lock")
+        return end_sessions(*args, **kwargs)
+
+    # All ways to it: what lifecycle.end_session() calls, and who imported it by name.
+    for module in ("lifecycle", "receivers", "contrib.knox"):
+        monkeypatch.setattr(f"convai_tokens.{module}.end_sessions", refused_once)
+
+    assert client.post(f"/logout/{stack}/", headers=headers).status_code == 204
+
+    assert failures
+    assert LearnerSession.objects.get().end_reason == EndReason.LOGOUT
+    assert convai.live() == []
+
+
+@pytest.mark.parametrize("stack", ["json", "knox"])
 def test_promise_6_logout_survives_a_dispatcher_that_fails(
-    convai: Any, convai_settings: Callable[..., None], learner: Any, client: Client, log_in: Any
+    convai: Any,
+    convai_settings: Callable[..., None],
+    learner: Any,
+    client: Client,
+    log_in: Any,
+    bearer: Any,
+    stack: str,
 ) -> None:
     def broken(token_ids: list[int]) -> None:
         raise ConnectionError("the broker is away")
 
-    log_in()
+    login = log_in(f"/login/{stack}/")
+    headers = bearer(login) if stack == "knox" else {}
     convai_settings(DISPATCHER=broken)
 
-    assert client.post("/logout/json/").status_code == 204
+    assert client.post(f"/logout/{stack}/", headers=headers).status_code == 204
     assert ConvaiToken.objects.get().status == ConvaiToken.Status.REVOKING
 
 

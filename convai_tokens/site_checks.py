@@ -1,0 +1,120 @@
+"""System checks of what the site puts around this app: middleware, URLs, cache, database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
+from django.db import connections
+from django.urls import URLResolver, get_resolver
+
+from .models import database
+
+MIDDLEWARE = "convai_tokens.middleware.ConvaiTokenMiddleware"
+TOKEN_VIEW = "convai_tokens.views.TokenView"  # noqa: S105 - a class's name
+OUTSIDE = (
+    "django.middleware.gzip.GZipMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+)
+PER_PROCESS_CACHES = ("LocMemCache", "DummyCache")
+
+
+def check_middleware(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E004: the middleware is missing. E005: it is outside of one that has to be outside of it."""
+    middleware = list(settings.MIDDLEWARE)
+    if MIDDLEWARE not in middleware:
+        return [
+            Error(
+                f"MIDDLEWARE lacks {MIDDLEWARE!r}.",
+                hint="Without it no login response carries a token. Add it at the end of the list.",
+                id="convai_tokens.E004",
+            )
+        ]
+    inside = middleware[middleware.index(MIDDLEWARE) :]
+    return [
+        Error(
+            f"MIDDLEWARE has {MIDDLEWARE!r} before {name!r}.",
+            hint=f"Move {MIDDLEWARE!r} below it; the end of the list is best.",
+            id="convai_tokens.E005",
+        )
+        for name in OUTSIDE
+        if name in inside
+    ]
+
+
+def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W014: no address leads to the token endpoint."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []  # a process that serves nothing
+    if any(_is_token_view(view) for view in _view_classes(get_resolver().url_patterns)):
+        return []
+    return [
+        Warning(
+            "The URLconf has no token endpoint: a learner's client can't refresh or revoke its "
+            "token, nor get one when the login gave none.",
+            hint="Add path('convai/', include('convai_tokens.urls')). If another URLconf than "
+            "ROOT_URLCONF has it, put this id into SILENCED_SYSTEM_CHECKS.",
+            id="convai_tokens.W014",
+        )
+    ]
+
+
+def _view_classes(patterns: Iterable[Any]) -> Iterator[Any]:
+    """Yield the classes of all views below, however deeply they are included."""
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _view_classes(pattern.url_patterns)
+        else:
+            yield getattr(getattr(pattern, "callback", None), "view_class", None)
+
+
+def _is_token_view(view: Any) -> bool:
+    """Tell whether it is our view, or a class of the project's below it.
+
+    By name: the import of DRF's views would bring in all that ``REST_FRAMEWORK`` names, in every
+    process and before later apps are ready.
+    """
+    return isinstance(view, type) and any(
+        f"{base.__module__}.{base.__qualname__}" == TOKEN_VIEW for base in view.__mro__
+    )
+
+
+def check_shared_cache(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """W011, for ``check --deploy``: each process throttles by itself."""
+    backend = str(settings.CACHES.get("default", {}).get("BACKEND", ""))
+    if backend.rpartition(".")[2] not in PER_PROCESS_CACHES:
+        return []
+    return [
+        Warning(
+            "The default cache is not shared between processes, so the throttle of the token "
+            "endpoint counts in each process by itself.",
+            hint="Use Redis, Memcached or the database as CACHES['default'].",
+            id="convai_tokens.W011",
+        )
+    ]
+
+
+def check_isolation(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W015: transactions that don't see what others have committed since they began."""
+    connection = connections[database()]
+    options = connection.settings_dict.get("OPTIONS", {})
+    if connection.vendor not in ("mysql", "postgresql") or "isolation_level" not in options:
+        return []  # Django's own choice, or PostgreSQL's: read committed
+    level = options["isolation_level"]
+    name = str(getattr(level, "name", level)).replace("_", " ").lower()
+    if name == "read committed":
+        return []
+    return [
+        Warning(
+            f"The database {database()!r} runs at another isolation level than READ COMMITTED.",
+            hint="A logout would overlook the token that a request in parallel has just got. "
+            "Remove OPTIONS['isolation_level'], or set it to READ COMMITTED.",
+            id="convai_tokens.W015",
+        )
+    ]
