@@ -80,8 +80,8 @@ def _send(signal: Any, token_id: int, extra: dict[str, Any]) -> None:
 def after_commit(using: str, function: Callable[..., object], *args: Any) -> None:
     """Call the function once ``using`` has committed; what it raises is logged, and nobody's.
 
-    No ``functools.partial``: when it fails, Django 5.2 logs its ``__qualname__``, which it lacks,
-    and so the LMS's request would fail after all, and all other hooks be lost.
+    No ``functools.partial``: Django 5.2 logs a failure by its ``__qualname__``, which it lacks,
+    and so the LMS's request would fail after all, and later hooks be lost (ticket 36487).
     """
 
     @wraps(function)
