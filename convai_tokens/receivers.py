@@ -3,7 +3,8 @@
 All login stacks send with ``send``: a receiver that raises turns a login into a 500, and a logout
 into no logout. So none of these raises, and each that writes does so in an ``atomic()`` of its own:
 a swallowed database error would otherwise break the LMS's transaction. (A deadlock on InnoDB breaks
-it nonetheless, which is why rows are locked in one order everywhere.)
+it nonetheless: hence the care for the order in which rows are locked.) What the database refused is
+tried once more after the commit.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.sessions.base_session import AbstractBaseSession
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models.signals import post_save, pre_delete
 from django.utils import timezone
 from rest_framework.authentication import SessionAuthentication
@@ -64,6 +65,15 @@ def never_raises(receiver: Receiver) -> Receiver:
     return wrapped
 
 
+def _surely(using: str, end: Callable[..., object], *args: Any) -> None:
+    """End what has ended; if the database refuses that, once more when ``using`` has committed."""
+    try:
+        end(*args)
+    except DatabaseError:
+        after_commit(using, end, *args)
+        raise
+
+
 @never_raises
 def on_login(*, request: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
     """Note the login; the middleware does the rest."""
@@ -89,7 +99,7 @@ def on_logout(*, request: Any, **kwargs: Any) -> None:
     session_id = learner_session_id(session)
     if session is not None and session_id is not None and not by_bearer:
         note_deleted_session(request, session.session_key, EndReason.LOGOUT)
-        end_session(session_id, EndReason.LOGOUT)
+        _surely(database(), end_session, session_id, EndReason.LOGOUT)
 
 
 @never_raises
@@ -104,13 +114,12 @@ def on_session_deleted(*, instance: AbstractBaseSession, using: str, **kwargs: A
     )
     reason: str = EndReason.REPLACED if flushed else EndReason.SESSION_DELETED
     key = str(instance.session_key)
-    # A login in parallel may open one between this look and the row's end, and this look may meet
-    # a failure of the database: so look once more.
+    # A login in parallel may open one between this look and the row's end: so look once more.
     if request is not None:
         reason = note_deleted_session(request, key, reason)
     elif instance.expire_date > timezone.now():
         after_commit(using, end_sessions_of, key, reason)
-    end_sessions_of(key, reason)
+    _surely(using, end_sessions_of, key, reason)
 
 
 def end_sessions_of(key: str, reason: str) -> None:
@@ -133,7 +142,7 @@ def on_session_created(*, instance: AbstractBaseSession, created: bool, **kwargs
 
 @never_raises
 def on_user_saved(
-    *, instance: AbstractBaseUser, created: bool, update_fields: Any, **kwargs: Any
+    *, instance: AbstractBaseUser, created: bool, update_fields: Any, using: str, **kwargs: Any
 ) -> None:
     """End what a deactivation or a password change ends.
 
@@ -143,7 +152,7 @@ def on_user_saved(
         return
     sessions = LearnerSession.objects.filter(user_id=instance.pk)
     if not instance.is_active:
-        end_sessions(sessions, EndReason.USER_DEACTIVATED)
+        _surely(using, end_sessions, sessions, EndReason.USER_DEACTIVATED)
     elif (
         getattr(instance, "_password", None) is not None
     ):  # set by set_password(), not by a hash upgrade
@@ -154,7 +163,7 @@ def on_user_saved(
         own = learner_session_id(getattr(current_request.get(), "session", None))
         if own is not None:
             others = others.exclude(pk=own)
-        end_sessions(others, EndReason.PASSWORD_CHANGED)
+        _surely(using, end_sessions, others, EndReason.PASSWORD_CHANGED)
 
 
 @never_raises

@@ -113,7 +113,8 @@ def check_isolation(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
     return [
         Warning(
             f"The database {database()!r} runs at another isolation level than READ COMMITTED.",
-            hint="A logout would overlook the token that a request in parallel has just got. "
+            hint="A logout would overlook the token that a request in parallel has just got, or be "
+            "refused by the database. "
             "Remove OPTIONS['isolation_level'], or set it to READ COMMITTED.",
             id="convai_tokens.W015",
         )

@@ -47,6 +47,7 @@ class Breaker:
         self._failures = 0
         self._open_until = 0.0  # 0 while closed, else when the next probe may go
         self._probed_at = 0.0  # when the probe that is under way was let through, else 0
+        self._was_due = 0.0  # from when on it might have gone
         self._sounding = False  # whether that one is a sounding
         self._answered = False  # whether a sounding got an answer since it opened
 
@@ -72,7 +73,7 @@ class Breaker:
         if mark:
             with self._lock:
                 if self._probed_at == mark:
-                    self._probed_at, self._open_until = 0.0, self._clock()
+                    self._probed_at, self._open_until = 0.0, self._was_due
 
     def learners_wait(self) -> tuple[float, bool]:
         """Return for how long no learner's call may be made, and whether to sound Convai out now.
@@ -92,7 +93,7 @@ class Breaker:
             return self._probe_time, True
 
     def _let_through(self, *, sounding: bool) -> None:
-        self._probed_at = self._clock()
+        self._probed_at, self._was_due = self._clock(), self._open_until
         self._open_until = self._probed_at + self._probe_time
         self._sounding = sounding
 

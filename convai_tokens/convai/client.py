@@ -131,12 +131,9 @@ class ConvaiClient:
         Needs no admission: few threads revoke. Raises ``ConvaiPaused``, ``ConvaiUnavailable``,
         ``ConvaiRefused``, ``TokenRejected`` or ``TokenGone``.
         """
-        probe = self.revoking.check()
-        try:
-            deadline, body = self._deadline(budget), {"apiAuthToken": value}
-            self._call(self.revoking, "revoke", body, deadline, confirmed_revoked, tries=2)
-        finally:
-            self.revoking.give_back(probe)
+        self.revoking.check()
+        deadline, body = self._deadline(budget), {"apiAuthToken": value}
+        self._call(self.revoking, "revoke", body, deadline, confirmed_revoked, tries=2)
 
     def _paused(self) -> ConvaiPaused | None:
         """Return the outcome of a learner's call while the breaker is open, None if it may go.

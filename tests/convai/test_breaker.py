@@ -192,6 +192,16 @@ def test_a_probe_that_made_no_call_is_given_back_to_whoever_comes_next(
     assert is_open(breaker)  # that one was the probe
 
 
+def test_a_probe_for_old_news_is_given_back_as_such(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, FAILURES)
+    clock.now += PAUSE + OLD_NEWS
+    assert breaker.learners_wait() == (0.0, False)
+
+    breaker.give_back(breaker.check())
+
+    assert breaker.learners_wait() == (0.0, False)  # the next one isn't turned away either
+
+
 def test_a_probe_that_was_heard_of_is_not_given_back(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, FAILURES)
     clock.now += PAUSE

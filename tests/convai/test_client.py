@@ -734,18 +734,12 @@ def test_a_first_stale_connection_of_generate_is_no_failure_and_a_second_is(serv
         assert client.breaker._failures == int(again)
 
 
-def half_open(client: ConvaiClient) -> None:
-    """Let the client's breakers be open, their pause over, and Convai sounded out."""
-    for breaker in (client.breaker, client.revoking):
-        breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.001))
-        while breaker.pause_left:
-            time.sleep(0.001)
-    client.breaker._answered = True
-
-
 def test_who_was_admitted_and_then_calls_nobody_is_no_probe(serve: Serve) -> None:
     client = client_of(serve(always(answer(200, GENERATED))).url)
-    half_open(client)
+    client.breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.001))
+    while client.breaker.pause_left:
+        time.sleep(0.001)
+    client.breaker._answered = True  # a sounding was
 
     with pytest.raises(RuntimeError), client.admission():
         raise RuntimeError("the learner session has ended")
@@ -753,21 +747,6 @@ def test_who_was_admitted_and_then_calls_nobody_is_no_probe(serve: Serve) -> Non
     with client.admission() as left:
         client.generate(left)
     assert not client.breaker.is_open
-
-
-def test_a_revocation_for_which_there_is_no_thread_is_no_probe(
-    monkeypatch: pytest.MonkeyPatch, serve: Serve
-) -> None:
-    client = client_of(serve(always(answer(200, {}))).url)
-    half_open(client)
-    with monkeypatch.context() as patched:
-        patched.setattr(client, "_threads", threading.BoundedSemaphore(1))
-        client._threads.acquire()
-        assert getattr(outcome_of("revoke", client), "code", "") == "convai_busy"
-
-    client.revoke(Secret(TOKEN))
-
-    assert not client.revoking.is_open
 
 
 @pytest.mark.parametrize("verb", REPEATED)

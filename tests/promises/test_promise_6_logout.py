@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, OperationalError, connection
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -122,34 +124,79 @@ def test_promise_6_a_logout_makes_its_learner_wait_for_few_statements(
     assert TokenEvent.objects.filter(kind=TokenEvent.Kind.OWED).count() == 2
 
 
-@pytest.mark.parametrize("stack", ["json", "knox"])
-def test_promise_6_an_end_that_the_database_refused_is_made_good_after_the_commit(
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Let the database refuse the first end of a session; return what was to end there."""
+    refused: list[Any] = []
+
+    def end(*args: Any, **kwargs: Any) -> int:
+        if not refused:
+            refused.append(args)
+            raise OperationalError("Deadlock found when trying to get lock")
+        return end_sessions(*args, **kwargs)
+
+    # All ways to it: what lifecycle.end_session() calls, and where it is imported by name.
+    for module in ("lifecycle", "receivers", "contrib.knox"):
+        monkeypatch.setattr(f"convai_tokens.{module}.end_sessions", end)
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("stack", "engine"),
+    [("knox", "db"), *(("json", name) for name in ("db", "cached_db", "cache", "signed_cookies"))],
+)
+def test_promise_6_a_logout_that_the_database_refused_is_made_good_after_the_commit(
     convai: Any,
+    settings: Any,
     learner: Any,
     client: Client,
     log_in: Any,
     bearer: Any,
+    refused: list[Any],
     stack: str,
-    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
 ) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
     login = log_in(f"/login/{stack}/")
     headers = bearer(login) if stack == "knox" else {}
-    failures = []
-
-    def refused_once(*args: Any, **kwargs: Any) -> int:
-        if not failures:
-            failures.append(args)
-            raise OperationalError("Deadlock found when trying to get lock")
-        return end_sessions(*args, **kwargs)
-
-    # All ways to it: what lifecycle.end_session() calls, and who imported it by name.
-    for module in ("lifecycle", "receivers", "contrib.knox"):
-        monkeypatch.setattr(f"convai_tokens.{module}.end_sessions", refused_once)
 
     assert client.post(f"/logout/{stack}/", headers=headers).status_code == 204
 
-    assert failures
+    assert refused
     assert LearnerSession.objects.get().end_reason == EndReason.LOGOUT
+    assert convai.live() == []
+
+
+@pytest.mark.parametrize(
+    ("deed", "reason"),
+    [
+        ("deactivate", EndReason.USER_DEACTIVATED),
+        ("change the password", EndReason.PASSWORD_CHANGED),
+        ("delete the row", EndReason.SESSION_DELETED),
+        ("clear expired rows", EndReason.SESSION_DELETED),
+    ],
+)
+def test_promise_6_any_end_that_the_database_refused_is_made_good_after_the_commit(
+    convai: Any, learner: Any, log_in: Any, refused: list[Any], deed: str, reason: EndReason
+) -> None:
+    log_in()
+
+    with transaction.atomic():
+        if deed == "deactivate":
+            learner.is_active = False
+            learner.save()
+        elif deed == "change the password":
+            learner.set_password("another")
+            learner.save()
+        elif deed == "delete the row":
+            Session.objects.all().delete()
+        else:
+            Session.objects.update(expire_date="2000-01-01T00:00:00Z")
+            call_command("clearsessions")
+        assert refused
+        assert LearnerSession.objects.get().ended_at is None
+
+    assert LearnerSession.objects.get().end_reason == reason
     assert convai.live() == []
 
 
