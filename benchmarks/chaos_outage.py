@@ -1,7 +1,7 @@
 """An outage of 55 minutes, with kills all the way; then Convai recovers.
 
-The learners log in while Convai is well. Then Convai is down for 11 rounds that stand for 5 minutes
-each: nine calls in ten are answered 503 or 429 (with Retry-After), hang, or are reset; one gets
+The learners log in while Convai is well. Then Convai is down for 12 rounds, 5 minutes from one to
+the next: nine calls in ten are answered 503 or 429 (with Retry-After), hang, or are reset; one gets
 through, so that there are answers that processes can die of. In each round learners log out, sweep
 workers and the dispatchers of the web processes try to revoke, and of both some are killed: at
 random moments, and by their own hand right after Convai's answer, before they commit anything.
@@ -44,13 +44,13 @@ class Sizes:
     """How much of it."""
 
     sessions: int = field(metadata={"help": "sessions that end"})
-    rounds: int = field(metadata={"help": "rounds that stand for 5 minutes each"})
+    rounds: int = field(metadata={"help": "rounds, 5 minutes from one to the next"})
     round_seconds: float = field(metadata={"help": "real seconds of a round"})
     round_kills: int = field(metadata={"help": "kills at random moments of a round"})
     least_kills: int = field(metadata={"help": "kills that there have to be"})
 
 
-FULL = Sizes(sessions=1000, rounds=11, round_seconds=8.0, round_kills=6, least_kills=50)
+FULL = Sizes(sessions=1000, rounds=12, round_seconds=8.0, round_kills=6, least_kills=50)
 SMALL = Sizes(sessions=40, rounds=2, round_seconds=4.0, round_kills=3, least_kills=4)
 
 
@@ -113,7 +113,7 @@ def _outage(
         owed, attempts = _owed()
         report.note(
             NAME,
-            f"minute {(number + 1) * 5}: {world.kills()} kills so far, {owed} owed after "
+            f"minute {number * 5}: {world.kills()} kills so far, {owed} owed after "
             f"{attempts} attempts" + ("" if last else f", {moved} rows set back by 5 minutes"),
         )
     world.take_back()
@@ -255,7 +255,7 @@ def _judge(
     themselves = world.killed_themselves()
     dead, settled = recovery
 
-    minutes = sizes.rounds * 5
+    minutes = (sizes.rounds - 1) * 5
     asked = f"{sizes.sessions} sessions ended in {minutes} min of outage, by {CLIENTS} clients"
     report.judge(NAME, asked, f"{ended} ended; revoke calls: {calls}", ended == sizes.sessions)
     found = f"{world.kills()}, of them {themselves.count(REVOKED)} right after a success and "

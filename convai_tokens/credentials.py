@@ -160,6 +160,17 @@ def is_stored(session: SessionBase, key: str) -> bool:
     return found
 
 
+def password_has_changed(user: AbstractBaseUser) -> bool:
+    """Tell whether ``user`` was loaded before the password was changed, or the user deleted.
+
+    The stores know nothing of that: Django finds out at the session's next request.
+    """
+    model = user._meta.model
+    users = model._base_manager.using(router.db_for_write(model))
+    password = users.filter(pk=user.pk).values_list("password", flat=True).first()
+    return bool(password != user.password)
+
+
 def credential_of_login(user: AbstractBaseUser, data: dict[str, Any]) -> Credential | None:
     """Return the bearer credential that a login response hands out, if a known stack made it."""
     for stack in _bearer_stacks.values():

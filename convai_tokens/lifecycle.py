@@ -25,7 +25,7 @@ from .audit import announce, event, hand_over, record, record_all
 from .conf import Secret, app_settings
 from .convai.client import get_client
 from .convai.failures import DROPPED
-from .credentials import Credential
+from .credentials import SESSION_STACK, Credential, password_has_changed
 from .exceptions import (
     ConvaiTokensError,
     ConvaiUnavailable,
@@ -68,12 +68,20 @@ def open_session(
 
     The session returned may have ended; ``generate`` refuses it then. One that is started by a
     request, and not by the login itself, ends at once if a logout came in between: that logout
-    found no row to end.
+    found no row to end. Raises ``SessionEnded`` if the password of a Django session's ``user`` was
+    changed since the user was loaded.
     """
     sessions = LearnerSession.objects.using(database())
-    existing = sessions.filter(pk__in=credential.session_ids).first()
-    if existing is not None:
-        return existing
+    session = sessions.filter(pk__in=credential.session_ids).first()
+    if session is None:
+        session = _start_session(credential, user, device)
+    if credential.stack == SESSION_STACK and password_has_changed(user):
+        # No reason to end it: it may be the very one that the change of the password keeps.
+        raise SessionEnded("The password was changed while the learner session was being opened.")
+    return session
+
+
+def _start_session(credential: Credential, user: AbstractBaseUser, device: str) -> LearnerSession:
     session = LearnerSession(
         id=credential.session_ids[0],
         user_id=user.pk,
@@ -87,7 +95,7 @@ def open_session(
             session.save(force_insert=True)
             record(Kind.SESSION_STARTED, session.pk)
     except IntegrityError:  # a request in parallel was first
-        return sessions.get(pk=session.pk)
+        return LearnerSession.objects.using(database()).get(pk=session.pk)
     if not credential.is_alive():
         end_session(session.pk, EndReason.LOGOUT)
     return session

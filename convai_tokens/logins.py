@@ -26,6 +26,7 @@ from .credentials import (
     bearer_credential,
     belongs_to,
     http_request,
+    learner_session_id,
     learner_session_id_of,
     session_credential,
 )
@@ -45,13 +46,15 @@ class LoginNote:
     """A login that this request made: whose, and by which credential if that is known yet.
 
     ``session`` is the Django session of the login, kept because allauth's app client swaps
-    ``request.session`` before the middleware sees the response. ``replaced_key`` is the key of the
-    Django session that the login flushed, if it did.
+    ``request.session`` before the middleware sees the response. ``is_new`` tells that it has no
+    learner session from before. ``replaced_key`` is the key of the Django session that the login
+    flushed, if it did.
     """
 
     user: AbstractBaseUser
     credential: Credential | None = None
     session: SessionBase | None = None
+    is_new: bool = True
     replaced_key: str = ""
     device: str = ""
     done: bool = False
@@ -74,16 +77,18 @@ def bind_login(
     setattr(http_request(request), NOTE, note)
 
 
-def note_login(request: HttpRequest | Request, user: AbstractBaseUser) -> None:
+def note_login(request: HttpRequest | Request, user: AbstractBaseUser) -> LoginNote:
     """Note the login that ``user_logged_in`` tells of."""
     http = http_request(request)
     session: SessionBase | None = getattr(http, "session", None)
     note = LoginNote(user, device=_device(request))
     if session is not None and belongs_to(session, user):
         note.session = session
+        note.is_new = learner_session_id(session) is None
         note.credential = session_credential(session)
         note.replaced_key = _flushed_key(http, session)
     setattr(http, NOTE, note)
+    return note
 
 
 def noted_login(request: HttpRequest) -> LoginNote | None:

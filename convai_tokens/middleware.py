@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY
-from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -23,7 +22,6 @@ from .credentials import (
     Credential,
     belongs_to,
     credential_of_login,
-    is_stored,
     learner_session_id,
     session_credential,
     session_key_digest,
@@ -37,9 +35,9 @@ from .logins import (
     noted_login,
     replaced_session_id,
 )
-from .models import EndReason, LearnerSession
+from .models import EndReason, LearnerSession, database
 from .payloads import LoginBlock, failed_block, issued_block, named_end_user
-from .receivers import end_sessions_of
+from .receivers import end_unless_stored, surely
 
 logger = logging.getLogger("convai_tokens")
 
@@ -97,7 +95,7 @@ def _follow_session(request: HttpRequest, response: HttpResponseBase) -> None:
         return
     if user is not None and session.get(HASH_SESSION_KEY) != user.get_session_auth_hash():
         # Nobody called update_session_auth_hash(): this session dies on its next request.
-        lifecycle.end_session(session_id, EndReason.PASSWORD_CHANGED)
+        surely(database(), lifecycle.end_session, session_id, EndReason.PASSWORD_CHANGED)
         return
     digest = session_key_digest(session)
     if digest and session.session_key != request.COOKIES.get(settings.SESSION_COOKIE_NAME):
@@ -113,13 +111,12 @@ def _look_again(request: HttpRequest, response: HttpResponseBase) -> None:
     session = getattr(request, "session", None)
     if session is not None:
         for key, reason in deleted_sessions(request).items():
-            _end_unless_stored(session, key, reason)
+            end_unless_stored(session, key, reason)
 
 
 def _end_replaced(request: HttpRequest, note: LoginNote, response: HttpResponseBase) -> None:
     """End the learner session whose Django session this login flushed."""
-    key, note.replaced_key = note.replaced_key, ""
-    deleted_sessions(request).pop(key, None)
+    key = note.replaced_key
     if not key or note.session is None:
         return
     if isinstance(note.session, SignedCookieStore):
@@ -127,15 +124,12 @@ def _end_replaced(request: HttpRequest, note: LoginNote, response: HttpResponseB
         old = replaced_session_id(key)
         if old is not None and response.status_code != 500:
             sessions = LearnerSession.objects.filter(stack=SESSION_STACK, pk=old)
-            lifecycle.end_sessions(sessions, EndReason.REPLACED)
+            surely(database(), lifecycle.end_sessions, sessions, EndReason.REPLACED)
     else:
-        _end_unless_stored(note.session, key, EndReason.REPLACED)
-
-
-def _end_unless_stored(store: SessionBase, key: str, reason: str) -> None:
-    """End the learner session of the Django session ``key``, unless a rollback has saved it."""
-    if not is_stored(store, key):
-        end_sessions_of(key, reason)
+        end_unless_stored(note.session, key, EndReason.REPLACED)
+    # Only now: what failed is for the next step to try again.
+    note.replaced_key = ""
+    deleted_sessions(request).pop(key, None)
 
 
 def _extend_data(request: HttpRequest, response: Any) -> None:
@@ -165,6 +159,7 @@ def _extend_content(request: HttpRequest, response: HttpResponseBase) -> None:
         return
     data = json.loads(response.content)
     if isinstance(data, dict):
+        _end_replaced(request, note, response)
         block = _login_block(request, note, data)
         if block:
             response.content = json.dumps(_merged(data, block)).encode()
@@ -207,10 +202,10 @@ def _hindrance(note: LoginNote) -> ConvaiUnavailable | None:
     """Return why this login gets no token, if that is known without asking the database.
 
     So that a Convai that is down costs nothing: the learner session starts with the first token
-    that it asks for. Not where only the login can tell the device; nor with a Django session, whose
-    learner session may have ended and then has to be renewed by the login.
+    that it asks for. Not where only the login can tell the device; nor where it is one more login
+    over a Django session, whose learner session may have ended and then has to be renewed.
     """
-    if note.device or note.session is not None:
+    if note.device or not note.is_new:
         return None
     return get_client().hindrance()
 

@@ -16,10 +16,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from .conf import Secret, app_settings
-from .exceptions import ConvaiTokensError, EndUserBlank
+from .convai.breaker import PAUSE, REFUSED_PAUSE
+from .exceptions import ConvaiRefused, ConvaiTokensError, EndUserBlank
 from .lifecycle import Issued
-
-DEFAULT_RETRY_AFTER = 15  # seconds, where Convai named no time
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,10 @@ def retry_after(error: ConvaiTokensError) -> int | None:
     """Return whole seconds after which it is worth to try again, None where it never is."""
     if not error.waiting_helps:
         return None
-    return DEFAULT_RETRY_AFTER if error.retry_after is None else math.ceil(error.retry_after)
+    if error.retry_after is not None:
+        return math.ceil(error.retry_after)
+    # When Convai is called again, where it named no time.
+    return math.ceil(REFUSED_PAUSE if isinstance(error, ConvaiRefused) else PAUSE)
 
 
 def fields(block: LoginBlock) -> dict[str, Any]:

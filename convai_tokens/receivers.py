@@ -20,6 +20,8 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import DatabaseError, transaction
 from django.db.models.signals import post_save, pre_delete
@@ -32,14 +34,18 @@ from .conf import app_settings
 from .credentials import (
     SESSION_DATA_KEY,
     SESSION_STACK,
+    Credential,
     http_request,
+    is_stored,
     learner_session_id,
     learner_session_id_of,
+    session_credential,
     session_key_digests,
 )
-from .lifecycle import end_session, end_sessions
+from .lifecycle import end_session, end_sessions, open_session
 from .logins import (
     current_request,
+    deleted_sessions,
     forget_login,
     note_deleted_session,
     note_login,
@@ -65,7 +71,7 @@ def never_raises(receiver: Receiver) -> Receiver:
     return wrapped
 
 
-def _surely(using: str, end: Callable[..., object], *args: Any) -> None:
+def surely(using: str, end: Callable[..., object], *args: Any) -> None:
     """End what has ended; if the database refuses that, once more when ``using`` has committed."""
     try:
         end(*args)
@@ -76,13 +82,22 @@ def _surely(using: str, end: Callable[..., object], *args: Any) -> None:
 
 @never_raises
 def on_login(*, request: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
-    """Note the login; the middleware does the rest."""
-    if request is not None:
-        note_login(request, user)
+    """Note the login; the middleware does the rest.
+
+    It also looks for the session that a login has flushed, but this process may die before that.
+    """
+    if request is None:
+        return
+    note = note_login(request, user)
+    key, store = note.replaced_key, note.session
+    # A row's end was seen already; and a signed cookie goes on until the client has the new one.
+    seen = isinstance(store, SignedCookieStore) or key in deleted_sessions(http_request(request))
+    if key and store is not None and not seen:
+        surely(database(), end_unless_stored, store, key, EndReason.REPLACED)
 
 
 @never_raises
-def on_logout(*, request: Any, **kwargs: Any) -> None:
+def on_logout(*, request: Any, user: AbstractBaseUser | None, **kwargs: Any) -> None:
     """End the learner session of the Django session that is about to be flushed.
 
     A bearer credential's logout sends this too, while the Django session that the browser may have
@@ -96,10 +111,25 @@ def on_logout(*, request: Any, **kwargs: Any) -> None:
         or isinstance(request.successful_authenticator, SessionAuthentication)
     )
     session = getattr(http_request(request), "session", None)
-    session_id = learner_session_id(session)
-    if session is not None and session_id is not None and not by_bearer:
-        note_deleted_session(request, session.session_key, EndReason.LOGOUT)
-        _surely(database(), end_session, session_id, EndReason.LOGOUT)
+    if session is None or learner_session_id(session) is None or by_bearer:
+        return
+    note_deleted_session(request, session.session_key, EndReason.LOGOUT)
+    credential = session_credential(session)
+    if user is not None and isinstance(session, SignedCookieStore):
+        surely(database(), _end_although_unopened, credential, user)
+    else:
+        surely(database(), end_session, credential.session_ids[0], EndReason.LOGOUT)
+
+
+def _end_although_unopened(credential: Credential, user: AbstractBaseUser) -> None:
+    """End a learner session that may not have started yet, so that it can't any more.
+
+    A request that is under way presents the same cookie, and no store will tell that it is dead.
+    """
+    try:
+        open_session(credential, user)
+    finally:
+        end_session(credential.session_ids[0], EndReason.LOGOUT)
 
 
 @never_raises
@@ -119,7 +149,13 @@ def on_session_deleted(*, instance: AbstractBaseSession, using: str, **kwargs: A
         reason = note_deleted_session(request, key, reason)
     elif instance.expire_date > timezone.now():
         after_commit(using, end_sessions_of, key, reason)
-    _surely(using, end_sessions_of, key, reason)
+    surely(using, end_sessions_of, key, reason)
+
+
+def end_unless_stored(store: SessionBase, key: str, reason: str) -> None:
+    """End the learner session of the Django session ``key``, unless that is (again) stored."""
+    if not is_stored(store, key):
+        end_sessions_of(key, reason)
 
 
 def end_sessions_of(key: str, reason: str) -> None:
@@ -152,7 +188,7 @@ def on_user_saved(
         return
     sessions = LearnerSession.objects.filter(user_id=instance.pk)
     if not instance.is_active:
-        _surely(using, end_sessions, sessions, EndReason.USER_DEACTIVATED)
+        surely(using, end_sessions, sessions, EndReason.USER_DEACTIVATED)
     elif (
         getattr(instance, "_password", None) is not None
     ):  # set by set_password(), not by a hash upgrade
@@ -163,7 +199,9 @@ def on_user_saved(
         own = learner_session_id(getattr(current_request.get(), "session", None))
         if own is not None:
             others = others.exclude(pk=own)
-        _surely(using, end_sessions, others, EndReason.PASSWORD_CHANGED)
+        # Until the commit, whoever was authenticated by the old password may open one.
+        after_commit(using, end_sessions, others, EndReason.PASSWORD_CHANGED)
+        end_sessions(others, EndReason.PASSWORD_CHANGED)
 
 
 @never_raises

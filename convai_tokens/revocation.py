@@ -42,9 +42,10 @@ FIRST_DELAY, LONGEST_DELAY = 2.0, 30.0
 # Seconds, where the next try hardly goes better than the last: Convai rejects this token without
 # saying why, or its value doesn't open.
 LONGEST_DELAY_OF_A_MISFIT = 600.0
+LONGEST_EXPONENT = 16  # a delay grows no further, nor would a float
 LOUD_ATTEMPTS = 3  # of one token, that are worth a warning each
-# Of an expired token, after which it counts as gone. One that lives has any number: a gateway, a
-# firewall or a wrong BASE_URL rejects it without a reason, until somebody mends that.
+# Of an expired token, minutes apart, after which it counts as gone. One that lives has any number:
+# a gateway, a firewall or a wrong BASE_URL rejects it without a reason, until somebody mends that.
 MAX_REJECTIONS = 3
 
 
@@ -53,9 +54,13 @@ def attempt(token_ids: Sequence[int]) -> list[str]:
 
     Does nothing at all while Convai is known to be down: the sweep will do it.
     """
-    if get_client().revoking.pause_left:
-        return []
-    return [status for status in map(pay, claim(len(token_ids), token_ids)) if status]
+    settled: list[str | None] = []
+    for start in range(0, len(token_ids), CLAIM):  # a lease is long enough for so many
+        if get_client().revoking.pause_left:
+            break
+        ids = token_ids[start : start + CLAIM]
+        settled += map(pay, claim(CLAIM, ids))
+    return [status for status in settled if status]
 
 
 def pay(token: ConvaiToken) -> str | None:
@@ -117,7 +122,8 @@ def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
         held.update(claimed_until=None)  # Convai wasn't called, so this was no attempt
         return None
     expired = token.expires_at is None or token.expires_at <= timezone.now()
-    rejections = token.rejections + (expired and isinstance(error, TokenRejected))
+    counts = expired and isinstance(error, TokenRejected)
+    rejections = token.rejections + counts
     if isinstance(error, TokenGone) or rejections >= MAX_REJECTIONS:
         return _settle(token, Status.GONE, Kind.GONE, error.describe())
     level = logging.WARNING if isinstance(error, ConvaiUnavailable) else logging.ERROR
@@ -126,10 +132,11 @@ def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
     logger.log(level, "Token %s is still owed: %s", token.pk, error.describe())
     is_misfit = isinstance(error, (TokenRejected, SealBroken))
     longest = LONGEST_DELAY_OF_A_MISFIT if is_misfit else LONGEST_DELAY
+    earlier = LONGEST_EXPONENT if counts else token.attempts
     held.update(
         attempts=F("attempts") + 1,
         rejections=rejections,
-        next_attempt_at=timezone.now() + delay(token.attempts, error.retry_after, longest),
+        next_attempt_at=timezone.now() + delay(earlier, error.retry_after, longest),
         claimed_until=None,
         last_error=error.describe(),
     )
@@ -141,7 +148,7 @@ def delay(attempts: int, retry_after: float | None, longest: float = LONGEST_DEL
 
     At most ``longest`` seconds, but never shorter than Convai's ``Retry-After`` (seconds).
     """
-    most = min(FIRST_DELAY * 2.0 ** min(attempts, 16), longest)
+    most = min(FIRST_DELAY * 2.0 ** min(attempts, LONGEST_EXPONENT), longest)
     # Full jitter would retry at once now and then; half of it still spreads the crowd.
     jittered = most * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
     return timedelta(seconds=max(jittered, retry_after or 0.0))

@@ -9,7 +9,8 @@ disturbs nobody.
 ``token_extended``
     Convai extended a token; ``token.expires_at`` is the new end.
 ``token_revoked``
-    A token is dead at Convai for certain: its status is ``revoked`` or ``gone``.
+    A token is dead: Convai has confirmed its revocation (``revoked``), or knows no such token
+    (``gone``).
 ``token_failed``
     Generating failed; also sends ``error``, a ``ConvaiTokensError``.
 """

@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 
 from convai_tokens.conf import Secret, app_settings
-from convai_tokens.exceptions import ConvaiUnavailable, EndUserBlank
+from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, EndUserBlank
 from convai_tokens.lifecycle import Issued
 from convai_tokens.models import ConvaiToken
 from convai_tokens.payloads import (
@@ -163,6 +163,10 @@ def test_the_server_url_is_the_projects(ada: Any, convai_settings: ConvaiSetting
 )
 def test_the_time_to_wait_is_rounded_up_to_whole_seconds(told: float | None, seconds: int) -> None:
     assert retry_after(ConvaiUnavailable("Down.", retry_after=told)) == seconds
+
+
+def test_a_refusal_tells_the_longer_time_until_convai_is_called_again() -> None:
+    assert retry_after(ConvaiRefused("No such key.")) == 60
 
 
 def test_every_learner_gets_a_token_by_default(ada: Any) -> None:

@@ -8,15 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from convai_tokens import lifecycle
 from convai_tokens.convai.breaker import Breaker
-from convai_tokens.convai.client import ConvaiClient, get_client
+from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
 from convai_tokens.credentials import bearer_credential
-from convai_tokens.exceptions import ConvaiUnavailable
-from convai_tokens.models import ConvaiToken
+from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 
 LOGINS = ["/login/json/", "/login/drf/", "/login/knox/"]
 BAD_DAYS: list[dict[str, Any]] = [
@@ -149,6 +150,32 @@ def test_promise_1_login_calls_nobody_while_convai_is_known_to_be_down(
     assert 0 < error["retryAfter"] <= 15
     assert convai.summary()["calls"] == calls
     assert ConvaiToken.objects.count() == rows
+
+
+@pytest.mark.parametrize("path", LOGINS)
+def test_promise_1_login_asks_not_even_the_database_while_convai_is_known_to_be_down(
+    convai: Any, learner: Any, log_in: Any, path: str
+) -> None:
+    get_client().breaker.heard(ConvaiRefused("No such key.", code="convai_bad_key"))
+
+    with CaptureQueriesContext(connection) as queries:
+        response = log_in(path)
+
+    assert response.json()["convai"]["error"]["retryAfter"] == 60
+    assert [sql for query in queries if "convai_tokens_" in (sql := query["sql"])] == []
+
+
+@pytest.mark.parametrize("path", ["/login/json/", "/login/drf/"])
+def test_promise_1_login_again_while_convai_is_down_still_renews_a_learner_session_that_ended(
+    convai: Any, learner: Any, client: Client, log_in: Any, path: str
+) -> None:
+    log_in(path)
+    lifecycle.end_sessions(LearnerSession.objects.all(), EndReason.STAFF)
+    get_client().breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited"))
+    assert log_in(path).json()["convai"]["error"]["code"] == "convai_unavailable"
+    forget_client()  # Convai is back
+
+    assert client.post("/convai/token/").status_code == 200
 
 
 def open_breaker_whose_pause_is_over() -> Breaker:

@@ -382,33 +382,3 @@ def test_promise_4_a_token_that_convai_does_not_know_counts_as_dead_in_the_end(
 
     assert ConvaiToken.objects.get().status in (Status.REVOKED, Status.GONE)
     assert ConvaiToken.objects.get().attempts <= 6
-
-
-@pytest.mark.parametrize("stack", ["session", "knox"])
-def test_promise_4_a_logout_before_the_first_tokens_session_was_opened_leaves_nothing_alive(
-    convai: Any, learner: Any, client: Client, monkeypatch: pytest.MonkeyPatch, stack: str
-) -> None:
-    """The learner logged in without a block, so that the logout finds no row to end."""
-    from knox.models import AuthToken
-
-    headers = {}
-    if stack == "session":
-        client.force_login(learner)
-    else:
-        headers = {"Authorization": f"Token {AuthToken.objects.create(learner)[1]}"}
-    opening = lifecycle.open_session
-
-    def after_a_logout(*args: Any) -> LearnerSession:
-        elsewhere = Client()
-        elsewhere.cookies = client.cookies
-        path = "/logout/json/" if stack == "session" else "/logout/knox/"
-        assert elsewhere.post(path, headers=headers).status_code == 204
-        return opening(*args)
-
-    monkeypatch.setattr(lifecycle, "open_session", after_a_logout)
-
-    answer = client.post("/convai/token/", headers=headers)
-
-    assert answer.status_code == 409
-    assert answer.json()["error"]["code"] == "session_ended"
-    assert convai.summary()["generated"] == 0

@@ -14,6 +14,7 @@ from django.test import Client
 
 from convai_tokens import lifecycle
 from convai_tokens.credentials import session_credential
+from convai_tokens.exceptions import SessionEnded
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 from tests.conftest import PASSWORD
 
@@ -318,7 +319,8 @@ def test_a_learner_session_that_opens_while_its_django_session_gets_a_new_key_go
 
     def open_it(**kwargs: Any) -> None:
         if not LearnerSession.objects.exists():
-            lifecycle.open_session(session_credential(going), learner)
+            with pytest.raises(SessionEnded):
+                lifecycle.open_session(session_credential(going), learner)
 
     pre_delete.connect(open_it, sender=Session)
     try:

@@ -1,0 +1,183 @@
+"""Promise 4: no end is lost, whatever opens, fails or dies beside it."""
+
+from __future__ import annotations
+
+import copy
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model, login
+from django.db import OperationalError, transaction
+from django.test import Client, RequestFactory
+
+from convai_tokens import lifecycle, receivers
+from convai_tokens.credentials import session_credential
+from convai_tokens.models import EndReason, LearnerSession
+from tests.conftest import PASSWORD
+
+ENGINES = ["db", "cached_db", "cache", "signed_cookies"]
+
+
+@pytest.mark.parametrize(
+    ("stack", "engine"), [("knox", "db"), *(("session", engine) for engine in ENGINES)]
+)
+def test_promise_4_a_logout_before_the_first_tokens_session_was_opened_leaves_nothing_alive(
+    convai: Any,
+    learner: Any,
+    client: Client,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    stack: str,
+    engine: str,
+) -> None:
+    """The learner logged in without a block, so that the logout finds no row to end."""
+    from knox.models import AuthToken
+
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    headers = {}
+    if stack == "session":
+        client.post("/login/html/", {"username": "learner", "password": PASSWORD})
+    else:
+        headers = {"Authorization": f"Token {AuthToken.objects.create(learner)[1]}"}
+    opening = lifecycle.open_session
+
+    def after_a_logout(*args: Any) -> LearnerSession:
+        elsewhere = Client()
+        elsewhere.cookies = copy.deepcopy(client.cookies)
+        path = "/logout/json/" if stack == "session" else "/logout/knox/"
+        assert elsewhere.post(path, headers=headers).status_code == 204
+        return opening(*args)
+
+    monkeypatch.setattr(lifecycle, "open_session", after_a_logout)
+
+    answer = client.post("/convai/token/", headers=headers)
+
+    assert answer.status_code == 409
+    assert answer.json()["error"]["code"] == "session_ended"
+    assert convai.summary()["generated"] == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("opens", ["before the commit", "after the commit"])
+def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
+    convai: Any,
+    learner: Any,
+    client: Client,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    opens: str,
+) -> None:
+    """Whoever still knew the old password was authenticated by it, and opens just now."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    client.post("/login/html/", {"username": "learner", "password": PASSWORD})
+    opening, ending = lifecycle.open_session, receivers.end_sessions
+
+    def change_the_password() -> None:
+        changed = get_user_model().objects.get(pk=learner.pk)
+        changed.set_password("another-password")
+        changed.save()
+
+    if opens == "after the commit":
+
+        def late(*args: Any) -> LearnerSession:
+            monkeypatch.undo()
+            change_the_password()
+            return opening(*args)
+
+        monkeypatch.setattr(lifecycle, "open_session", late)
+        answer = client.post("/convai/token/")
+        assert answer.status_code == 409
+        assert answer.json()["error"]["code"] == "session_ended"
+        assert convai.summary()["generated"] == 0
+    else:
+        tokens: list[Any] = []
+
+        def look_too_early(*args: Any) -> int:
+            ended = ending(*args)
+            if not tokens:  # the other request doesn't see what isn't committed
+                monkeypatch.setattr(lifecycle, "password_has_changed", lambda user: False)
+                session = session_credential(going)
+                tokens.append(lifecycle.open_session(session, learner))
+            return ended
+
+        store = import_module(settings.SESSION_ENGINE).SessionStore
+        going = store(client.cookies["sessionid"].value)
+        going.load()
+        monkeypatch.setattr(receivers, "end_sessions", look_too_early)
+        with transaction.atomic():
+            change_the_password()
+        [opened] = tokens
+        opened.refresh_from_db()
+        assert opened.end_reason == EndReason.PASSWORD_CHANGED
+    assert convai.live() == []
+
+
+@pytest.mark.parametrize("engine", ["cache", "signed_cookies", "file"])
+@pytest.mark.parametrize("path", ["/login/json/", "/login/drf/", "/login/html/"])
+def test_promise_4_a_kiosks_end_that_the_database_refused_is_made_good(
+    convai: Any,
+    learner: Any,
+    make_user: Any,
+    client: Client,
+    log_in: Any,
+    settings: Any,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    path: str,
+) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    make_user("second-learner")
+    log_in()
+    ending, refused = lifecycle.end_sessions, []
+
+    # A signed cookie's end is looked for only when the view is done, since it lives until then.
+    refusals = 1 if engine == "signed_cookies" else 2
+
+    def refuse(*args: Any, **kwargs: Any) -> int:
+        if len(refused) < refusals:
+            refused.append(args)
+            raise OperationalError("Deadlock found when trying to get lock")
+        return ending(*args, **kwargs)
+
+    monkeypatch.setattr(lifecycle, "end_sessions", refuse)
+    monkeypatch.setattr(receivers, "end_sessions", refuse)
+    if path == "/login/html/":
+        client.post(path, {"username": "second-learner", "password": PASSWORD})
+    else:
+        block = log_in(path, username="second-learner").json()["convai"]
+        assert convai.live() == [block["apiAuthToken"]]
+
+    assert len(refused) == refusals
+    first = LearnerSession.objects.get(username="learner")
+    assert first.end_reason == EndReason.REPLACED
+
+
+@pytest.mark.parametrize("engine", ["cache", "file"])
+def test_promise_4_a_kiosks_end_is_written_down_before_the_view_goes_on(
+    convai: Any,
+    learner: Any,
+    make_user: Any,
+    client: Client,
+    log_in: Any,
+    settings: Any,
+    tmp_path: Any,
+    engine: str,
+) -> None:
+    """No row of a session tells of it, and the process may be killed before the middleware does."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    log_in()
+    request = RequestFactory().post("/login/json/")
+    request.COOKIES = {"sessionid": client.cookies["sessionid"].value}
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(
+        client.cookies["sessionid"].value
+    )
+
+    login(request, make_user("second-learner"), settings.AUTHENTICATION_BACKENDS[0])
+
+    assert LearnerSession.objects.get().end_reason == EndReason.REPLACED
+    assert convai.live() == []
