@@ -12,7 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import lifecycle
-from ..models import ConvaiToken, EndReason, LearnerSession, TokenEvent, revocable
+from ..models import ConvaiToken, EndReason, LearnerSession, TokenEvent, database, revocable
 from .base import ReadOnlyAdmin, chunks, dash, moment, staff
 from .filters import OpenFilter, OwedFilter, StackFilter
 from .inlines import ConvaiTokenInline, SessionEventInline, TokenEventInline
@@ -79,9 +79,9 @@ class LearnerSessionAdmin(ReadOnlyAdmin):
             )
         ended = 0
         for chunk in chunks(affected):
-            sessions = LearnerSession.objects.filter(pk__in=chunk)
+            sessions = LearnerSession.objects.using(database()).filter(pk__in=chunk)
             ended += lifecycle.end_sessions(sessions, EndReason.STAFF, actor=staff(request))
-            events = TokenEvent.objects.filter(
+            events = TokenEvent.objects.using(database()).filter(
                 session__in=chunk, kind=TokenEvent.Kind.SESSION_ENDED, actor=staff(request).pk
             )
             done = sessions.filter(pk__in=events.values("session"))
@@ -204,9 +204,9 @@ class ConvaiTokenAdmin(ReadOnlyAdmin):
             )
         owed = 0
         for chunk in chunks(affected):
-            tokens = ConvaiToken.objects.filter(pk__in=chunk)
+            tokens = ConvaiToken.objects.using(database()).filter(pk__in=chunk)
             owed += lifecycle.revoke_tokens(tokens, detail="Revoked by staff", actor=staff(request))
-            events = TokenEvent.objects.filter(
+            events = TokenEvent.objects.using(database()).filter(
                 token__in=chunk, kind=TokenEvent.Kind.OWED, actor=staff(request).pk
             )
             done = tokens.filter(pk__in=events.values("token"))

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings as site_settings
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.test import RequestFactory
 from django.utils.connection import ConnectionDoesNotExist
 from knox.models import AuthToken
 
@@ -15,14 +18,14 @@ from convai_tokens import lifecycle
 from convai_tokens.contrib import knox
 from convai_tokens.credentials import bearer_credential, is_stored, session_credential
 from convai_tokens.exceptions import SessionEnded
-from convai_tokens.models import LIVE, ConvaiToken, EndReason
+from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession
 from convai_tokens.sweep import sweep
 
 
 class ReplicaRouter:
     """Sends reads to a database that isn't there: whoever reads from it fails."""
 
-    apps = ("convai_tokens", "sessions", "knox")
+    apps = ("auth", "convai_tokens", "sessions", "knox")
 
     def db_for_read(self, model: Any, **hints: Any) -> str | None:
         return "a replica" if model._meta.app_label in self.apps else None
@@ -90,3 +93,28 @@ def test_a_knox_login_that_the_replica_has_not_heard_of_is_found(learner: Any) -
 
     assert knox.from_login(learner, {"token": token}) == instance.digest
     assert knox.is_alive(instance.digest)
+
+
+@pytest.mark.parametrize("model", [LearnerSession, ConvaiToken])
+def test_a_deed_of_staff_that_the_replica_has_not_heard_of_is_in_the_admins_history(
+    convai: Any,
+    log_in: Any,
+    learner: Any,
+    make_user: Any,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    model: Any,
+) -> None:
+    log_in()
+    page = admin.site.get_model_admin(model)
+    request = RequestFactory().post("/", {"confirmed": "1"})
+    request.user = make_user("staff")
+    settings.DATABASE_ROUTERS = [f"{__name__}.ReplicaRouter"]
+    told: list[str] = []
+    monkeypatch.setattr(page, "message_user", lambda request, text, level: told.append(text))
+    deed = page.end_selected if model is LearnerSession else page.revoke_selected
+
+    deed(request, model.objects.using("default"))
+
+    assert told[0].startswith("1 ")
+    assert LogEntry.objects.using("default").count() == 1

@@ -7,6 +7,7 @@ against the sandbox, whose ledger is the judge of what is alive.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -30,7 +31,7 @@ from convai_tokens import lifecycle, revocation
 from convai_tokens.convai.client import forget_client
 from convai_tokens.credentials import bearer_credential
 from convai_tokens.exceptions import ConvaiTokensError
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 from convai_tokens.sealing import fingerprint
 from convai_tokens.sweep import sweep
 
@@ -207,14 +208,25 @@ class History(RuleBasedStateMachine):
     @invariant()
     def every_step_left_one_event(self) -> None:
         for token in ConvaiToken.objects.prefetch_related("events"):
-            kinds = [event.kind for event in token.events.all()]
-            ends = [kind for kind in kinds if kind in ("revoked", "gone", "lapsed", "failed")]
-            assert len(ends) == (token.status in (*SETTLED, Status.FAILED))
-            assert kinds.count("generated") <= 1
-            assert kinds.count("extended") == token.extend_count
+            events = token.events.all()
+            steps = Counter(event.kind for event in events)
+            ends = [end for end in ("revoked", "gone", "lapsed", "failed") if steps[end]]
+            assert ends == ([token.status] if token.status in (*SETTLED, Status.FAILED) else [])
+            assert sum(steps[end] for end in ends) <= 1
+            # What came after the end is owed from then on, and never was its learner's.
+            for_nobody = sum(event.detail == "Generated for nobody" for event in events)
+            assert steps["generated"] + for_nobody == (token.fingerprint != "")
+            assert steps["extended"] == token.extend_count
+            assert (steps["owed"] > 0) == (token.owed_since is not None)
+            assert steps["owed"] - for_nobody <= 1
+            assert steps["unknown"] <= 1
+            assert steps["unknown"] or token.status != Status.UNKNOWN
+            assert steps["expired"] <= 1 + token.extend_count
+            assert steps["expired"] or token.status != Status.EXPIRED
         for session in LearnerSession.objects.all():
-            ended = session.events.filter(kind=TokenEvent.Kind.SESSION_ENDED).count()
-            assert ended == (session.ended_at is not None)
+            steps = Counter(session.events.values_list("kind", flat=True))
+            assert steps["session_started"] == 1
+            assert steps["session_ended"] == (session.ended_at is not None)
 
     def everything_owed_is_paid_in_the_end(self) -> None:
         self.convai_comes_back()
