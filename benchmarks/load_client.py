@@ -19,6 +19,8 @@ from pathlib import Path
 
 PASSWORD = "of-a-learner"
 TIMEOUT = 60.0  # seconds for one answer
+LOGINS = {"login": "/api/auth/login/", "session-login": "/api/session/login/"}
+CSRF = "c" * 32  # cookie and header have to agree, and no more
 
 
 def username(number: int) -> str:
@@ -28,7 +30,7 @@ def username(number: int) -> str:
 
 @dataclass(frozen=True)
 class Load:
-    """What to do: ``kind`` is login, logout or me.
+    """What to do: ``kind`` is login, session-login, logout or me; all but session-login by bearer.
 
     Client ``n`` stays connected to ``ports[n % len(ports)]``. ``first`` is the number of the first
     learner, of ``users``; or of the first line of ``bearers``, a file. ``rate`` spreads that many
@@ -47,10 +49,10 @@ class Load:
 
     def requests(self) -> Iterator[bytes]:
         """Yield the requests, each to be sent once."""
-        if self.kind == "login":
+        if self.kind in LOGINS:
             for number in itertools.count(self.first):
                 data = {"username": username(number % self.users), "password": PASSWORD}
-                yield _request("POST", "/api/auth/login/", json.dumps(data))
+                yield _request("POST", LOGINS[self.kind], json.dumps(data))
         lines = Path(self.bearers).read_text().splitlines()[self.first :]
         if self.kind == "logout":
             for line in lines:
@@ -64,6 +66,7 @@ def _request(method: str, path: str, body: str = "", bearer: str = "") -> bytes:
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
     if body:
         lines.append("Content-Type: application/json")
+        lines += [f"Cookie: csrftoken={CSRF}", f"X-CSRFToken: {CSRF}"]
     if bearer:
         lines.append(f"Authorization: Bearer {bearer}")
     return "\r\n".join([*lines, "", body]).encode()

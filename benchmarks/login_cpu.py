@@ -20,7 +20,7 @@ from django.test import Client
 
 from lms_site.demo.processes import BASE_DIR
 
-from .load_client import PASSWORD, username
+from .load_client import LOGINS, PASSWORD, username
 from .load_database import Database
 from .load_sites import environment_for, seed
 
@@ -31,12 +31,13 @@ NOWHERE = "http://127.0.0.1:9"  # the port of "discard", on which nobody listens
 class Site:
     """A process that logs learners in when told to. Use as a context manager."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], kind: str) -> None:
         self._environment = environment
+        self._kind = kind
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.login_cpu", "--serve"],
+            [sys.executable, "-m", "benchmarks.login_cpu", "--serve", "--kind", self._kind],
             cwd=BASE_DIR,
             env=self._environment,
             stdin=subprocess.PIPE,
@@ -57,7 +58,7 @@ class Site:
         return float(self._process.stdout.readline())
 
 
-def serve() -> None:
+def serve(path: str) -> None:
     """Be a site: read how many logins to do, print what one took."""
     django.setup()
     client, number = Client(), 0
@@ -65,7 +66,7 @@ def serve() -> None:
         count, began = int(line), time.process_time()
         for number in range(number, number + count):  # noqa: B020 - goes on where it was
             data = {"username": username(number % USERS), "password": PASSWORD}
-            answer = client.post("/api/auth/login/", data, content_type="application/json")
+            answer = client.post(path, data, content_type="application/json")
             assert answer.status_code == 200, answer
             client.cookies.clear()
         print((time.process_time() - began) / count * 1e6, flush=True)
@@ -77,17 +78,18 @@ def main() -> int:
     parser.add_argument("--database", default="postgres://root@127.0.0.1:5432/postgres")
     parser.add_argument("--logins", type=int, default=1_000, help="of one turn")
     parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--kind", choices=LOGINS, default="login", help="by bearer, or by cookie")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve()
+        serve(LOGINS[options.kind])
         return 0
     with Database(options.database) as database, ExitStack() as stack:
         environment = environment_for(database.url("cpu")) | {"CONVAI_BASE_URL": NOWHERE}
         environment |= {"DJANGO_ALLOWED_HOSTS": "testserver", "DJANGO_LOG_LEVEL": "CRITICAL"}
         seed(environment, {"users": USERS, "logins": {}})
-        plain = stack.enter_context(Site(environment | {"LOAD_PLAIN": "1"}))
-        app = stack.enter_context(Site(environment))
+        plain = stack.enter_context(Site(environment | {"LOAD_PLAIN": "1"}, options.kind))
+        app = stack.enter_context(Site(environment, options.kind))
         for site in (plain, app):
             site.log_in(options.logins)  # imports, caches, and the failures that open the breaker
         turns = [

@@ -21,7 +21,7 @@ from typing import Any, cast
 
 from convai_tokens.sandbox.process import Sandbox
 
-from .load_client import Load
+from .load_client import LOGINS, Load
 from .load_database import Database
 from .load_report import Limits, Result, Side, heading, lines
 from .load_sites import PROCESSES, LoadSite, environment_for, put_under, seed
@@ -70,6 +70,7 @@ CASES = {
     "healthy": Case("Convai healthy, 150 ms", Limits(no_token=0.001), paced=True),
     "healthy-flood": Case("logins as fast as can be, Convai healthy", Limits()),
     "hanging": Case("Convai hanging", OUTAGE, hang),
+    "hanging-session": Case("logins by cookie, Convai hanging", OUTAGE, hang, "session-login"),
     "refusing": Case("Convai refusing connections", OUTAGE, refuse),
     "429": Case("Convai answering 429", OUTAGE, limit),
     "logout": Case("logouts, Convai hanging", LOGOUT, hang, "logout", paced=True),
@@ -112,8 +113,8 @@ class Run:
             turns = ((stack.enter_context(plain), app), (stack.enter_context(app), plain))
             for site, other in turns:
                 self._wake(site, other)
-                put_under(self._logins(site, WARM_UP, rate=0.0))
-            sides = [Side(site.name, 200 if case.kind == "login" else 204) for site, _ in turns]
+                put_under(self._logins(case, site, WARM_UP, rate=0.0))
+            sides = [Side(site.name, 200 if case.kind in LOGINS else 204) for site, _ in turns]
             for turn in range(max(round(self._options.seconds / self._options.slice), 1)):
                 # In turn first, so that a machine that grows slower or faster favours neither.
                 order = [*zip(turns, sides, strict=True)][:: -1 if turn % 2 else 1]
@@ -131,15 +132,16 @@ class Run:
         clients = self._options.clients
         put_under(Load("me", site.ports, clients, WAKE_UP, bearers=bearers))
 
-    def _logins(self, site: LoadSite, seconds: float, rate: float) -> Load:
+    def _logins(self, case: Case, site: LoadSite, seconds: float, rate: float) -> Load:
         first, self._learner = self._learner, (self._learner + USERS // 3) % USERS
         clients = self._options.clients
-        return Load("login", site.ports, clients, seconds, first, USERS, rate=rate)
+        kind = case.kind if case.kind in LOGINS else "login"
+        return Load(kind, site.ports, clients, seconds, first, USERS, rate=rate)
 
     def _put_under(self, case: Case, site: LoadSite, fault: Callable[[], None] | None) -> Any:
         seconds, rate = self._options.slice, STEADY if case.paced else 0.0
-        if case.kind == "login":
-            return put_under(self._logins(site, seconds, rate), happens=fault)
+        if case.kind in LOGINS:
+            return put_under(self._logins(case, site, seconds, rate), happens=fault)
         load = Load(
             "logout",
             site.ports,

@@ -134,14 +134,14 @@ def session_credential(session: SessionBase, *, renew: bool = False) -> Credenti
     ``renew`` takes a new id even where there is one, for a login over an ended learner session.
     """
     session_id = None if renew else learner_session_id(session)
+    digest = session_key_digest(session)
     if session_id is None:
-        digest = session_key_digest(session)
         # Derived from the key for a session's first, so that two requests in parallel meet.
         derived = digest and SESSION_DATA_KEY not in session
         session_id = _derived_id(digest) if derived else uuid.uuid4()
         session[SESSION_DATA_KEY] = [str(session_id), session[SESSION_KEY]]
     is_alive = partial(_is_alive, session)
-    return Credential(SESSION_STACK, (session_id,), session_key_digest(session), is_alive)
+    return Credential(SESSION_STACK, (session_id,), digest, is_alive)
 
 
 def _is_alive(session: SessionBase) -> bool:
