@@ -82,9 +82,8 @@ def _quietly(step: Callable[[HttpRequest, Any], None], request: HttpRequest, res
 
 def _follow_session(request: HttpRequest, response: HttpResponseBase) -> None:
     """End what this request's login or password change has ended; follow a key that changed."""
-    note = noted_login(request)
-    if note is not None:
-        _end_replaced(request, note, response)
+    if noted_login(request) is not None:
+        _end_replaced(request, response)
         return
     session = getattr(request, "session", None)
     user = changed_password(request)
@@ -114,10 +113,10 @@ def _look_again(request: HttpRequest, response: HttpResponseBase) -> None:
             end_unless_stored(session, key, reason)
 
 
-def _end_replaced(request: HttpRequest, note: LoginNote, response: HttpResponseBase) -> None:
-    """End the learner session whose Django session this login flushed."""
-    key = note.replaced_key
-    if not key or note.session is None:
+def _end_replaced(request: HttpRequest, response: HttpResponseBase) -> None:
+    """End the learner session whose Django session this request's login flushed."""
+    note = noted_login(request)
+    if note is None or note.session is None or not (key := note.replaced_key):
         return
     if isinstance(note.session, SignedCookieStore):
         # The cookie is the session; on a 500 Django doesn't send the new one.
@@ -139,7 +138,7 @@ def _extend_data(request: HttpRequest, response: Any) -> None:
         return
     is_json = "json" in (getattr(response, "accepted_media_type", None) or "")
     if is_json and _is_success(response) and isinstance(response.data, dict):
-        _end_replaced(request, note, response)
+        _end_replaced(request, response)
         block = _login_block(request, note, response.data)
         if block:
             response.data = _merged(response.data, block)
@@ -159,7 +158,8 @@ def _extend_content(request: HttpRequest, response: HttpResponseBase) -> None:
         return
     data = json.loads(response.content)
     if isinstance(data, dict):
-        _end_replaced(request, note, response)
+        # The last try: if that fails too, the learner gets a token all the same.
+        _quietly(_end_replaced, request, response)
         block = _login_block(request, note, data)
         if block:
             response.content = json.dumps(_merged(data, block)).encode()

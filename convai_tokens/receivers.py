@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from importlib import import_module
 from typing import Any
@@ -42,6 +43,7 @@ from .credentials import (
     session_credential,
     session_key_digests,
 )
+from .exceptions import SessionEnded
 from .lifecycle import end_session, end_sessions, open_session
 from .logins import (
     current_request,
@@ -94,6 +96,8 @@ def on_login(*, request: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
     seen = isinstance(store, SignedCookieStore) or key in deleted_sessions(http_request(request))
     if key and store is not None and not seen:
         surely(database(), end_unless_stored, store, key, EndReason.REPLACED)
+        if not transaction.get_connection(database()).in_atomic_block:
+            note.replaced_key = ""  # nothing can undo it, so the middleware needn't look again
 
 
 @never_raises
@@ -115,21 +119,22 @@ def on_logout(*, request: Any, user: AbstractBaseUser | None, **kwargs: Any) -> 
         return
     note_deleted_session(request, session.session_key, EndReason.LOGOUT)
     credential = session_credential(session)
-    if user is not None and isinstance(session, SignedCookieStore):
-        surely(database(), _end_although_unopened, credential, user)
-    else:
+    try:
         surely(database(), end_session, credential.session_ids[0], EndReason.LOGOUT)
+    finally:
+        if user is not None and isinstance(session, SignedCookieStore):
+            after_commit(database(), _end_although_unopened, credential, user)
 
 
 def _end_although_unopened(credential: Credential, user: AbstractBaseUser) -> None:
     """End a learner session that may not have started yet, so that it can't any more.
 
     A request that is under way presents the same cookie, and no store will tell that it is dead.
+    Not in the LMS's transaction: the user may be gone from there, or a query fail.
     """
-    try:
+    with suppress(SessionEnded):
         open_session(credential, user)
-    finally:
-        end_session(credential.session_ids[0], EndReason.LOGOUT)
+    end_session(credential.session_ids[0], EndReason.LOGOUT)
 
 
 @never_raises
@@ -199,9 +204,11 @@ def on_user_saved(
         own = learner_session_id(getattr(current_request.get(), "session", None))
         if own is not None:
             others = others.exclude(pk=own)
-        # Until the commit, whoever was authenticated by the old password may open one.
-        after_commit(using, end_sessions, others, EndReason.PASSWORD_CHANGED)
-        end_sessions(others, EndReason.PASSWORD_CHANGED)
+        try:
+            end_sessions(others, EndReason.PASSWORD_CHANGED)
+        finally:
+            # Until the commit, whoever was authenticated by the old password may open one.
+            after_commit(using, end_sessions, others, EndReason.PASSWORD_CHANGED)
 
 
 @never_raises

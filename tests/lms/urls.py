@@ -19,6 +19,7 @@ urlpatterns = [
     path("login/clash/", views.clashing_login),
     path("logout/json/", views.json_logout),
     path("logout/rolled-back/", views.logout_that_is_rolled_back),
+    path("logout/for-good/", views.delete_account),
     path("logout/drf/", views.SessionDRFLogout.as_view()),
     path("logout/knox/", views.knox_logout),
     path("logout/knox/all/", views.knox_logout_all),

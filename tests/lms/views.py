@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
+from django.contrib.auth import (
+    authenticate,
+    get_user_model,
+    login,
+    logout,
+    update_session_auth_hash,
+)
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -82,6 +88,15 @@ def json_logout(request: HttpRequest) -> HttpResponse:
 def logout_that_is_rolled_back(request: HttpRequest) -> HttpResponse:
     logout(request)
     raise RuntimeError("after the logout")
+
+
+@csrf_exempt
+@login_required
+@transaction.atomic
+def delete_account(request: HttpRequest) -> HttpResponse:
+    get_user_model().objects.filter(pk=request.user.pk).delete()
+    logout(request)
+    return HttpResponse(status=204)
 
 
 @csrf_exempt

@@ -181,3 +181,21 @@ def test_promise_4_a_kiosks_end_is_written_down_before_the_view_goes_on(
 
     assert LearnerSession.objects.get().end_reason == EndReason.REPLACED
     assert convai.live() == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_promise_4_a_password_change_with_autocommit_off_ends_the_learners_sessions(
+    convai: Any, learner: Any, log_in: Any, settings: Any, engine: str
+) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    log_in()
+    transaction.set_autocommit(False)
+    try:
+        learner.set_password("another-password")
+        learner.save()
+        transaction.commit()
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+    assert LearnerSession.objects.get().end_reason == EndReason.PASSWORD_CHANGED

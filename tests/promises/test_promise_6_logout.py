@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connection, transaction
@@ -17,6 +18,7 @@ from convai_tokens import dispatch
 from convai_tokens.lifecycle import end_sessions
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
 from convai_tokens.sweep import sweep
+from tests.conftest import PASSWORD
 
 
 @pytest.mark.parametrize("day", [{"hang": True}, {"faults": {"503": 1}}, {"reset": True}], ids=str)
@@ -237,3 +239,17 @@ def test_promise_6_a_full_queue_leaves_the_rest_to_the_sweep(
     assert not ended.is_set()  # it did not wait for a place
     release.set()
     dispatch._queue.join()
+
+
+@pytest.mark.parametrize("engine", ["db", "cache", "signed_cookies"])
+def test_promise_6_logout_of_a_learner_who_deleted_the_account_is_committed(
+    convai: Any, learner: Any, client: Client, settings: Any, engine: str
+) -> None:
+    """No learner session had started, and none can refer to a user who is gone."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    client.post("/login/html/", {"username": "learner", "password": PASSWORD})
+
+    assert client.post("/logout/for-good/").status_code == 204
+
+    assert not get_user_model().objects.exists()
+    assert not LearnerSession.objects.open().exists()

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.backends.cache import SessionStore as CacheStore
 from django.contrib.sessions.models import Session
+from django.core.cache import InvalidCacheKey
 from django.core.management import call_command
+from django.db import connection
 from django.db.models.signals import pre_delete
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from convai_tokens import lifecycle
-from convai_tokens.credentials import session_credential
-from convai_tokens.exceptions import SessionEnded
+from convai_tokens.convai.client import get_client
+from convai_tokens.credentials import is_stored, password_has_changed, session_credential
+from convai_tokens.exceptions import ConvaiUnavailable, SessionEnded
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 from tests.conftest import PASSWORD
 
@@ -355,3 +360,60 @@ def test_a_session_row_deleted_by_a_task_is_looked_at_once_more_when_it_is_gone(
 
     assert LearnerSession.objects.count() == 2
     assert not LearnerSession.objects.open().exists()
+
+
+@pytest.mark.parametrize("path", ["/login/json/", "/login/drf/"])
+@pytest.mark.parametrize("engine_name", [*ENGINES, "file"])
+def test_a_strangers_cookie_disturbs_no_login(
+    convai: Any,
+    learner: Any,
+    client: Client,
+    log_in: Any,
+    settings: Any,
+    tmp_path: Any,
+    caplog: Any,
+    engine_name: str,
+    path: str,
+) -> None:
+    """Left by another application, or by the engine that the site had before."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine_name}"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    client.cookies["sessionid"] = "No:Key:Of:Ours"
+
+    assert log_in(path).json()["convai"]["apiAuthToken"]
+
+    assert [record for record in caplog.records if record.name == "convai_tokens"] == []
+
+
+def test_a_key_that_the_cache_takes_none_of_is_not_stored(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Memcached has it; the tests' cache only warns."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+
+    def exists(self: Any, key: str) -> bool:
+        raise InvalidCacheKey
+
+    monkeypatch.setattr(CacheStore, "exists", exists)
+
+    assert not is_stored(CacheStore(), "a key")
+
+
+def test_a_login_over_another_session_looks_for_it_once(
+    convai: Any, learner: Any, client: Client, log_in: Any, settings: Any
+) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    client.cookies["sessionid"] = "of-an-old-session"
+    get_client().breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited"))
+
+    with CaptureQueriesContext(connection) as queries:
+        log_in()
+
+    ours = [query["sql"] for query in queries if "convai_tokens_" in query["sql"]]
+    assert [sql.split()[0] for sql in ours] == [
+        "SELECT" if connection.vendor == "mysql" else "UPDATE"
+    ]
+
+
+def test_a_user_model_without_a_password_has_none_that_changes() -> None:
+    assert not password_has_changed(cast(Any, LearnerSession()))
