@@ -173,8 +173,12 @@ def end_sessions_of(key: str, reason: str) -> None:
 def on_session_created(*, instance: AbstractBaseSession, created: bool, **kwargs: Any) -> None:
     """Learn the new key of a session that goes on under it (``cycle_key()``)."""
     if created:
-        data = instance.get_decoded()
-        session_id = learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
+        session = getattr(current_request.get(), "session", None)
+        if session is not None and session.session_key == instance.session_key:
+            session_id = learner_session_id(session)  # to decode the row would take far longer
+        else:
+            data = instance.get_decoded()
+            session_id = learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
         if session_id is not None:
             digest = session_key_digests(str(instance.session_key))[0]
             with transaction.atomic(using=database()):
