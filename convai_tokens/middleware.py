@@ -82,8 +82,9 @@ def _quietly(step: Callable[[HttpRequest, Any], None], request: HttpRequest, res
 
 def _follow_session(request: HttpRequest, response: HttpResponseBase) -> None:
     """End what this request's login or password change has ended; follow a key that changed."""
-    if noted_login(request) is not None:
-        _end_replaced(request, response)
+    note = noted_login(request)
+    if note is not None:
+        _end_replaced_cookie(note, response)
         return
     session = getattr(request, "session", None)
     user = changed_password(request)
@@ -113,22 +114,20 @@ def _look_again(request: HttpRequest, response: HttpResponseBase) -> None:
             end_unless_stored(session, key, reason)
 
 
-def _end_replaced(request: HttpRequest, response: HttpResponseBase) -> None:
-    """End the learner session whose Django session this request's login flushed."""
-    note = noted_login(request)
-    if note is None or note.session is None or not (key := note.replaced_key):
+def _end_replaced_cookie(note: LoginNote, response: HttpResponseBase) -> None:
+    """End the learner session of the signed cookie over which this login was made.
+
+    Before the login gets its block, for it may have been the same learner's.
+    """
+    if not note.replaced_key or not isinstance(note.session, SignedCookieStore):
         return
-    if isinstance(note.session, SignedCookieStore):
-        # The cookie is the session; on a 500 Django doesn't send the new one.
-        old = replaced_session_id(key)
-        if old is not None and response.status_code != 500:
+    # The cookie is the session; on a 500 Django doesn't send the new one.
+    if response.status_code != 500:
+        old = replaced_session_id(note.replaced_key)
+        if old is not None:
             sessions = LearnerSession.objects.filter(stack=SESSION_STACK, pk=old)
             surely(database(), lifecycle.end_sessions, sessions, EndReason.REPLACED)
-    else:
-        end_unless_stored(note.session, key, EndReason.REPLACED)
-    # Only now: what failed is for the next step to try again.
-    note.replaced_key = ""
-    deleted_sessions(request).pop(key, None)
+        note.replaced_key = ""  # only now: what failed is for the next step to try again
 
 
 def _extend_data(request: HttpRequest, response: Any) -> None:
@@ -138,7 +137,7 @@ def _extend_data(request: HttpRequest, response: Any) -> None:
         return
     is_json = "json" in (getattr(response, "accepted_media_type", None) or "")
     if is_json and _is_success(response) and isinstance(response.data, dict):
-        _end_replaced(request, response)
+        _end_replaced_cookie(note, response)
         block = _login_block(request, note, response.data)
         if block:
             response.data = _merged(response.data, block)
@@ -158,8 +157,6 @@ def _extend_content(request: HttpRequest, response: HttpResponseBase) -> None:
         return
     data = json.loads(response.content)
     if isinstance(data, dict):
-        # The last try: if that fails too, the learner gets a token all the same.
-        _quietly(_end_replaced, request, response)
         block = _login_block(request, note, data)
         if block:
             response.content = json.dumps(_merged(data, block)).encode()

@@ -84,10 +84,7 @@ def surely(using: str, end: Callable[..., object], *args: Any) -> None:
 
 @never_raises
 def on_login(*, request: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
-    """Note the login; the middleware does the rest.
-
-    It also looks for the session that a login has flushed, but this process may die before that.
-    """
+    """Note the login, for the middleware; end the session that it has flushed without a signal."""
     if request is None:
         return
     note = note_login(request, user)
@@ -95,9 +92,9 @@ def on_login(*, request: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
     # A row's end was seen already; and a signed cookie goes on until the client has the new one.
     seen = isinstance(store, SignedCookieStore) or key in deleted_sessions(http_request(request))
     if key and store is not None and not seen:
+        if transaction.get_connection(database()).in_atomic_block:
+            note_deleted_session(request, key, EndReason.REPLACED)  # a rollback may undo the end
         surely(database(), end_unless_stored, store, key, EndReason.REPLACED)
-        if not transaction.get_connection(database()).in_atomic_block:
-            note.replaced_key = ""  # nothing can undo it, so the middleware needn't look again
 
 
 @never_raises

@@ -132,7 +132,7 @@ def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
     logger.log(level, "Token %s is still owed: %s", token.pk, error.describe())
     is_misfit = isinstance(error, (TokenRejected, SealBroken))
     longest = LONGEST_DELAY_OF_A_MISFIT if is_misfit else LONGEST_DELAY
-    earlier = LONGEST_EXPONENT if counts else token.attempts
+    earlier = LONGEST_EXPONENT if counts else token.attempts  # so that what counts is far apart
     held.update(
         attempts=F("attempts") + 1,
         rejections=rejections,

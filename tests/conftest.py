@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 
 from convai_tokens.convai.client import forget_client
+from convai_tokens.lifecycle import end_sessions
 
 PASSWORD = "a-password-of-the-suite"
+ENGINES = ["db", "cached_db", "cache", "file", "signed_cookies"]
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +94,32 @@ def log_in(client: Client) -> Callable[..., Any]:
         return using.post(path, body, content_type="application/json")
 
     return post
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: Any, settings: Any, tmp_path: Path) -> str:
+    """Run the test with each of Django's session engines, or with those it names (``indirect``)."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{request.param}"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    engine: str = request.param
+    return engine
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Let the database refuse the first end of a session; return what was to end there."""
+    refused: list[Any] = []
+
+    def end(*args: Any, **kwargs: Any) -> int:
+        if not refused:
+            refused.append(args)
+            raise OperationalError("Deadlock found when trying to get lock")
+        return end_sessions(*args, **kwargs)
+
+    # All ways to it: what lifecycle.end_session() calls, and where it is imported by name.
+    for module in ("lifecycle", "receivers", "contrib.knox"):
+        monkeypatch.setattr(f"convai_tokens.{module}.end_sessions", end)
+    return refused
 
 
 @pytest.fixture

@@ -10,15 +10,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from convai_tokens import dispatch
-from convai_tokens.lifecycle import end_sessions
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
 from convai_tokens.sweep import sweep
-from tests.conftest import PASSWORD
+from tests.conftest import ENGINES, PASSWORD
 
 
 @pytest.mark.parametrize("day", [{"hang": True}, {"faults": {"503": 1}}, {"reset": True}], ids=str)
@@ -126,30 +125,13 @@ def test_promise_6_a_logout_makes_its_learner_wait_for_few_statements(
     assert TokenEvent.objects.filter(kind=TokenEvent.Kind.OWED).count() == 2
 
 
-@pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Let the database refuse the first end of a session; return what was to end there."""
-    refused: list[Any] = []
-
-    def end(*args: Any, **kwargs: Any) -> int:
-        if not refused:
-            refused.append(args)
-            raise OperationalError("Deadlock found when trying to get lock")
-        return end_sessions(*args, **kwargs)
-
-    # All ways to it: what lifecycle.end_session() calls, and where it is imported by name.
-    for module in ("lifecycle", "receivers", "contrib.knox"):
-        monkeypatch.setattr(f"convai_tokens.{module}.end_sessions", end)
-    return refused
-
-
 @pytest.mark.parametrize(
     ("stack", "engine"),
-    [("knox", "db"), *(("json", name) for name in ("db", "cached_db", "cache", "signed_cookies"))],
+    [("knox", "db"), *(("json", name) for name in ENGINES)],
+    indirect=["engine"],
 )
 def test_promise_6_a_logout_that_the_database_refused_is_made_good_after_the_commit(
     convai: Any,
-    settings: Any,
     learner: Any,
     client: Client,
     log_in: Any,
@@ -158,7 +140,6 @@ def test_promise_6_a_logout_that_the_database_refused_is_made_good_after_the_com
     stack: str,
     engine: str,
 ) -> None:
-    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
     login = log_in(f"/login/{stack}/")
     headers = bearer(login) if stack == "knox" else {}
 
@@ -241,12 +222,10 @@ def test_promise_6_a_full_queue_leaves_the_rest_to_the_sweep(
     dispatch._queue.join()
 
 
-@pytest.mark.parametrize("engine", ["db", "cache", "signed_cookies"])
 def test_promise_6_logout_of_a_learner_who_deleted_the_account_is_committed(
-    convai: Any, learner: Any, client: Client, settings: Any, engine: str
+    convai: Any, learner: Any, client: Client, engine: str
 ) -> None:
     """No learner session had started, and none can refer to a user who is gone."""
-    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
     client.post("/login/html/", {"username": "learner", "password": PASSWORD})
 
     assert client.post("/logout/for-good/").status_code == 204

@@ -23,15 +23,6 @@ from convai_tokens.exceptions import ConvaiUnavailable, SessionEnded
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 from tests.conftest import PASSWORD
 
-ENGINES = ["db", "cached_db", "cache", "signed_cookies"]
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request: Any, settings: Any) -> str:
-    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{request.param}"
-    engine: str = request.param
-    return engine
-
 
 def reasons() -> dict[str, str]:
     return dict(LearnerSession.objects.values_list("username", "end_reason"))
@@ -209,11 +200,10 @@ def test_a_password_change_that_kills_its_own_session_ends_it(
     assert convai.live() == []
 
 
-@pytest.mark.parametrize("engine_name", ["db", "cached_db"])
+@pytest.mark.parametrize("engine", ["db", "cached_db"], indirect=True)
 def test_a_session_row_deleted_by_staff_or_by_clearsessions_ends_it(
-    convai: Any, learner: Any, make_user: Any, log_in: Any, settings: Any, engine_name: str
+    convai: Any, learner: Any, make_user: Any, log_in: Any, engine: str
 ) -> None:
-    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine_name}"
     make_user("second-learner")
     first, second = Client(), Client()
     log_in(client=first)
@@ -261,20 +251,16 @@ def test_two_first_requests_of_one_session_in_parallel_meet_in_one_learner_sessi
     assert ConvaiToken.objects.count() == 2
 
 
-@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"], indirect=True)
 def test_a_learner_session_that_opens_while_its_django_session_is_being_deleted_ends_with_it(
     convai: Any,
     learner: Any,
     client: Client,
     log_in: Any,
-    settings: Any,
-    tmp_path: Any,
     monkeypatch: pytest.MonkeyPatch,
     engine: str,
 ) -> None:
     """A login over a session races its logout: our receivers have looked, and the row is there."""
-    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
-    settings.SESSION_FILE_PATH = str(tmp_path)
     log_in()
     store = import_module(settings.SESSION_ENGINE).SessionStore
     going = store(client.cookies["sessionid"].value)
@@ -363,21 +349,10 @@ def test_a_session_row_deleted_by_a_task_is_looked_at_once_more_when_it_is_gone(
 
 
 @pytest.mark.parametrize("path", ["/login/json/", "/login/drf/"])
-@pytest.mark.parametrize("engine_name", [*ENGINES, "file"])
 def test_a_strangers_cookie_disturbs_no_login(
-    convai: Any,
-    learner: Any,
-    client: Client,
-    log_in: Any,
-    settings: Any,
-    tmp_path: Any,
-    caplog: Any,
-    engine_name: str,
-    path: str,
+    convai: Any, learner: Any, client: Client, log_in: Any, caplog: Any, engine: str, path: str
 ) -> None:
     """Left by another application, or by the engine that the site had before."""
-    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine_name}"
-    settings.SESSION_FILE_PATH = str(tmp_path)
     client.cookies["sessionid"] = "No:Key:Of:Ours"
 
     assert log_in(path).json()["convai"]["apiAuthToken"]
