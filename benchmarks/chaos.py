@@ -27,7 +27,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from convai_tokens.sandbox.process import Sandbox
+from convai_sandbox.process import Sandbox
 from lms_site.demo.throwaway import settings_for
 
 from . import chaos_backlog, chaos_logins, chaos_outage

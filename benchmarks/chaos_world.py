@@ -18,7 +18,7 @@ from typing import Self
 
 import requests
 
-from convai_tokens.sandbox.process import Sandbox
+from convai_sandbox.process import Sandbox
 from lms_site.demo.processes import Child, ProcessError
 
 from .chaos_learners import http

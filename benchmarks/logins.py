@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from convai_tokens.sandbox.process import Sandbox
+from convai_sandbox.process import Sandbox
 
 from .load_client import LOGINS, Load
 from .load_database import Database

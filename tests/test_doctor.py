@@ -25,13 +25,13 @@ from django.db import OperationalError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from convai_sandbox.process import Sandbox
 from convai_tokens import health, health_convai, health_step, health_token
 from convai_tokens.convai.client import ConvaiClient, get_client
 from convai_tokens.exceptions import ConvaiUnavailable
 from convai_tokens.health_step import Status, Step
 from convai_tokens.management.commands import convai_doctor
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
-from convai_tokens.sandbox.process import Sandbox
 from convai_tokens.sealing import seal
 from convai_tokens.sweep import SEEN_KEY
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from convai_tokens.sandbox.process import Sandbox, SandboxError
+from convai_sandbox.process import Sandbox, SandboxError
 
 from .processes import Child, ProcessError, Site
 from .screen import WIDTH, Screen

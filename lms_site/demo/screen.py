@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import requests
 
-from convai_tokens.sandbox.process import SandboxError
+from convai_sandbox.process import SandboxError
 
 WIDTH = 100
 

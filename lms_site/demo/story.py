@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from convai_tokens.sandbox.process import Sandbox
+from convai_sandbox.process import Sandbox
 
 from .clients import BearerLearner, Client, CookieLearner, Kiosk, Learner, token_of
 from .processes import ProcessError, run

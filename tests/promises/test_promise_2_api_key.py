@@ -93,7 +93,7 @@ def test_promise_2_canaries_appear_nowhere_but_in_the_intended_response(
 def test_promise_2_key_and_token_do_not_follow_a_redirect(
     convai: Any, learner: Any, client: Client, log_in: Any, status: int
 ) -> None:
-    from convai_tokens.sandbox.process import Sandbox
+    from convai_sandbox.process import Sandbox
 
     log_in()
     with Sandbox() as elsewhere:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from convai_tokens.sandbox.process import Sandbox
-from convai_tokens.sandbox.switches import VERBS
+from convai_sandbox.process import Sandbox
+from convai_sandbox.switches import VERBS
 
 KEY = "key-of-these-tests"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from convai_tokens.sandbox.process import Sandbox, SandboxError
-from convai_tokens.sandbox.switches import Switches
+from convai_sandbox.process import Sandbox, SandboxError
+from convai_sandbox.switches import Switches
 
 from .calls import call, generate, token_of
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from convai_tokens.sandbox.process import Sandbox
+from convai_sandbox.process import Sandbox
 
 from .calls import KEY, call, generate, sent, token_of, wait_until
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from convai_tokens.sandbox.process import Sandbox
+from convai_sandbox.process import Sandbox
 
 from .calls import KEY, call
 

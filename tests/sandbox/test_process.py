@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from convai_tokens.sandbox import __main__, cli
-from convai_tokens.sandbox.process import Sandbox, SandboxError
-from convai_tokens.sandbox.switches import SwitchError
+from convai_sandbox import __main__, cli
+from convai_sandbox.process import Sandbox, SandboxError
+from convai_sandbox.switches import SwitchError
 
 from .calls import call, generate, wait_until
 
 ROOT = Path(__file__).parents[2]
-MODULE = [sys.executable, "-m", "convai_tokens.sandbox"]
+MODULE = [sys.executable, "-m", "convai_sandbox"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -301,17 +301,15 @@ def test_the_command_line_refuses_in_process_too(capsys: pytest.CaptureFixture[s
 
 def test_the_sandbox_needs_neither_django_nor_the_rest_of_the_app() -> None:
     code = (
-        "import sys, convai_tokens.sandbox.__main__;"
+        "import sys, convai_sandbox.__main__;"
         "print(*sorted(m for m in sys.modules if m.startswith(('django', 'convai', 'crypto'))))"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
 
-    assert "convai_tokens.sandbox.server" in loaded
-    assert {name for name in loaded if not name.startswith("convai_tokens.sandbox")} == {
-        "convai_tokens"
-    }
+    assert "convai_sandbox.server" in loaded
+    assert not {name for name in loaded if not name.startswith("convai_sandbox")}
 
 
 class Lines:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from convai_tokens.sandbox.cli import UsageError, switches_of
-from convai_tokens.sandbox.switches import SwitchError, Switches, table
+from convai_sandbox.cli import UsageError, switches_of
+from convai_sandbox.switches import SwitchError, Switches, table
 
 DOCS = Path(__file__).parents[2] / "docs" / "sandbox.md"
 
@@ -179,6 +179,6 @@ def test_a_switch_that_is_on_wins_over_the_mix() -> None:
 
 def test_the_documentation_has_the_table_of_all_switches() -> None:
     assert table() in DOCS.read_text(), (
-        "run: python -c 'from convai_tokens.sandbox.switches import table; print(table())'"
+        "run: python -c 'from convai_sandbox.switches import table; print(table())'"
     )
     assert len(re.findall(r"^\| `", table(), re.MULTILINE)) == len(VALUES)

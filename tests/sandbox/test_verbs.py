@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from convai_tokens.sandbox.process import Sandbox
-from convai_tokens.sandbox.switches import ENVELOPES
+from convai_sandbox.process import Sandbox
+from convai_sandbox.switches import ENVELOPES
 
 from .calls import KEY, call, generate, token_of
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from convai_tokens.sandbox.process import Sandbox
+from convai_sandbox.process import Sandbox
 from lms_site.demo.processes import Site
 from lms_site.demo.throwaway import ThrowAway
 

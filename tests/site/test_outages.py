@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from convai_tokens.sandbox.process import Sandbox
+from convai_sandbox.process import Sandbox
 from lms_site.demo.processes import Site, run
 from lms_site.demo.throwaway import ThrowAway
 

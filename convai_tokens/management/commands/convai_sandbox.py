@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...sandbox.cli import UsageError, add_arguments, run
+from convai_sandbox.cli import UsageError, add_arguments, run
 
 
 class Command(BaseCommand):

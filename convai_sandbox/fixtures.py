@@ -1,4 +1,4 @@
-"""pytest fixtures: add ``pytest_plugins = ["convai_tokens.sandbox.fixtures"]`` to a conftest."""
+"""pytest fixtures: add ``pytest_plugins = ["convai_sandbox.fixtures"]`` to a conftest."""
 
 from __future__ import annotations
 

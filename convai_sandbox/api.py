@@ -12,15 +12,7 @@ from datetime import UTC, datetime
 from http.client import responses
 from typing import Any
 
-from .answers import (
-    Answer,
-    envelope_of,
-    json_answer,
-    new_token,
-    nonsense,
-    retry_after,
-    success,
-)
+from .answers import Answer, envelope_of, json_answer, new_token, nonsense, retry_after, success
 from .ledger import Ledger
 from .switches import REDIRECTS, VERBS, Switches
 

@@ -1,4 +1,4 @@
-"""The sandbox's command line, for ``python -m convai_tokens.sandbox`` and for ``manage.py``."""
+"""The sandbox's command line, for ``python -m convai_sandbox`` and for ``manage.py``."""
 
 from __future__ import annotations
 

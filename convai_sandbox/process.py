@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 from .cli import CERTIFICATE, READY
 from .switches import Switches
 
-IMPORT_ROOT = Path(__file__).resolve().parents[2]
+IMPORT_ROOT = Path(__file__).resolve().parents[1]
 
 
 class SandboxError(Exception):

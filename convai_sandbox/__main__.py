@@ -1,4 +1,4 @@
-"""``python -m convai_tokens.sandbox --port N [switches]``."""
+"""``python -m convai_sandbox --port N [switches]``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def show(line: str) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Serve until told to stop; exit with status 2 if ``arguments`` can't be served."""
     parser = argparse.ArgumentParser(
-        prog="python -m convai_tokens.sandbox",
+        prog="python -m convai_sandbox",
         description="A local stand-in for Convai's token API.",
         allow_abbrev=False,
     )
