@@ -205,8 +205,8 @@ def _fill(world: World, count: int) -> None:
     from django.db import connection, transaction
     from django.utils import timezone
 
+    from convai_tokens.lifecycle.sealing import fingerprint, seal
     from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
-    from convai_tokens.sealing import fingerprint, seal
 
     make_users(1)
     learner = User.objects.get()

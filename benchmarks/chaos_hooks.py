@@ -43,7 +43,7 @@ def end_if_told(moment: str) -> None:
 
 def hook() -> None:
     """Wrap the functions that commit what Convai has answered."""
-    from convai_tokens import lifecycle, revocation
+    from convai_tokens.lifecycle import issuing, revocation
 
     # Whatever ends the harness ends this process too. A gunicorn worker sees to that by itself.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -64,8 +64,8 @@ def hook() -> None:
 
         return wrapped
 
-    generated = before(GENERATED, lifecycle._settle_generated)
-    lifecycle._settle_generated = after(KEPT, generated)
+    generated = before(GENERATED, issuing._settle_generated)
+    issuing._settle_generated = after(KEPT, generated)
     revocation._settle = before(REVOKED, revocation._settle)
     revocation._settle_error = before(FAILED, revocation._settle_error)
 

@@ -146,10 +146,10 @@ def _wait_for_the_sandbox(world: World) -> None:
 
 def _judge(kills: list[Kill], report: Report) -> None:
     """Sweep, then compare the ledger with the table."""
+    from convai_tokens.lifecycle.sealing import fingerprint
+    from convai_tokens.lifecycle.sweep import sweep
+    from convai_tokens.lifecycle.tidying import STALE
     from convai_tokens.models import ConvaiToken
-    from convai_tokens.sealing import fingerprint
-    from convai_tokens.sweep import sweep
-    from convai_tokens.tidying import STALE
 
     tokens = ConvaiToken.objects
     generating = tokens.filter(status=ConvaiToken.Status.GENERATING)

@@ -241,9 +241,9 @@ def _judge(
     claimed: int,
     longest: float,
 ) -> None:
+    from convai_tokens.lifecycle.revocation import lease
+    from convai_tokens.lifecycle.sealing import fingerprint
     from convai_tokens.models import ConvaiToken, LearnerSession
-    from convai_tokens.revocation import lease
-    from convai_tokens.sealing import fingerprint
 
     ledger = world.sandbox.ledger()
     tokens, calls = ledger["tokens"], ledger["summary"]["answers"].get("/user/revoke-token", {})

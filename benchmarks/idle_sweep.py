@@ -102,7 +102,7 @@ def main() -> int:
         from django.core.management import call_command
         from django.db import connection
 
-        from convai_tokens.sweep import SweepReport, sweep
+        from convai_tokens.lifecycle.sweep import SweepReport, sweep
 
         call_command("migrate", verbosity=0)
         fill(options.sessions, options.users)

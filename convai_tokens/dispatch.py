@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from django.db import connections
 
-from .revocation import CLAIM, attempt
+from .lifecycle.revocation import CLAIM, attempt
 
 logger = logging.getLogger("convai_tokens")
 

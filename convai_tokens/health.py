@@ -22,9 +22,9 @@ from . import checks, site_checks
 from .conf import app_settings
 from .exceptions import SealBroken
 from .health_step import Status, Step, failed, ok, skipped, timed, warning
+from .lifecycle.sealing import seal, unseal
+from .lifecycle.sweep import last_seen
 from .models import ConvaiToken, TokenEvent, database
-from .sealing import seal, unseal
-from .sweep import last_seen
 
 SAMPLE, MOST_OWED = 50, 500  # sealed values that are opened
 OWED_LONG = timedelta(minutes=15)  # above revocation.LONGEST_DELAY: tried more than once

@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.response import Response
 
-from . import lifecycle
 from .conf import app_settings
 from .convai.client import get_client
 from .credentials import (
@@ -27,6 +26,7 @@ from .credentials import (
     session_key_digest,
 )
 from .exceptions import ConvaiTokensError, ConvaiUnavailable
+from .lifecycle import ending, issuing
 from .logins import (
     LoginNote,
     changed_password,
@@ -95,7 +95,7 @@ def _follow_session(request: HttpRequest, response: HttpResponseBase) -> None:
         return
     if user is not None and session.get(HASH_SESSION_KEY) != user.get_session_auth_hash():
         # Nobody called update_session_auth_hash(): this session dies on its next request.
-        surely(database(), lifecycle.end_session, session_id, EndReason.PASSWORD_CHANGED)
+        surely(database(), ending.end_session, session_id, EndReason.PASSWORD_CHANGED)
         return
     digest = session_key_digest(session)
     if digest and session.session_key != request.COOKIES.get(settings.SESSION_COOKIE_NAME):
@@ -126,7 +126,7 @@ def _end_replaced_cookie(note: LoginNote, response: HttpResponseBase) -> None:
         old = replaced_session_id(note.replaced_key)
         if old is not None:
             sessions = LearnerSession.objects.filter(stack=SESSION_STACK, pk=old)
-            surely(database(), lifecycle.end_sessions, sessions, EndReason.REPLACED)
+            surely(database(), ending.end_sessions, sessions, EndReason.REPLACED)
         note.replaced_key = ""  # only now: what failed is for the next step to try again
 
 
@@ -226,12 +226,12 @@ def _block(note: LoginNote, credential: Credential) -> LoginBlock:
     """Return a block with a fresh token, or with the reason why there is none."""
     try:
         named_end_user(note.user)
-        session = lifecycle.open_session(credential, note.user, note.device)
+        session = issuing.open_session(credential, note.user, note.device)
         if session.ended_at is not None and credential.stack == SESSION_STACK and note.session:
             # A new login in a Django session that outlived its learner session.
             renewed = session_credential(note.session, renew=True)
-            session = lifecycle.open_session(renewed, note.user, note.device)
-        issued = lifecycle.generate(session, budget=app_settings.LOGIN_BUDGET)
+            session = issuing.open_session(renewed, note.user, note.device)
+        issued = issuing.generate(session, budget=app_settings.LOGIN_BUDGET)
         return issued_block(note.user, issued)
     except ConvaiTokensError as error:
         return failed_block(note.user, error)

@@ -18,7 +18,7 @@ from django.utils import timezone
 from .conf import Secret, app_settings
 from .convai.breaker import PAUSE, REFUSED_PAUSE
 from .exceptions import ConvaiRefused, ConvaiTokensError, EndUserBlank
-from .lifecycle import Issued
+from .lifecycle.issuing import Issued
 
 
 @dataclass(frozen=True)

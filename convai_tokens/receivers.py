@@ -30,7 +30,6 @@ from django.utils import timezone
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
-from .audit import after_commit
 from .conf import app_settings
 from .credentials import (
     SESSION_DATA_KEY,
@@ -44,7 +43,9 @@ from .credentials import (
     session_key_digests,
 )
 from .exceptions import SessionEnded
-from .lifecycle import end_session, end_sessions, open_session
+from .lifecycle.audit import after_commit
+from .lifecycle.ending import end_session, end_sessions
+from .lifecycle.issuing import open_session
 from .logins import (
     current_request,
     deleted_sessions,

@@ -18,7 +18,6 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 from rest_framework.views import APIView
 
-from . import lifecycle
 from .conf import app_settings
 from .credentials import Credential, credential_of_request
 from .exceptions import (
@@ -27,6 +26,7 @@ from .exceptions import (
     ConvaiUnavailable,
     EndUserBlank,
 )
+from .lifecycle import ending, issuing
 from .models import ConvaiToken, LearnerSession
 from .payloads import fields, issued_block, named_end_user, retry_after
 
@@ -94,13 +94,13 @@ class LearnerSessionView(APIView):
         if not app_settings.imported("ISSUE_IF")(request._request, user):
             raise NotAllowed
         named_end_user(user)
-        session = lifecycle.open_session(credential, user)
+        session = issuing.open_session(credential, user)
         if session.user_id != user.pk:
             # Promise 3: not to be reached by the app's own ways, so it is refused, not mended.
             raise CredentialNotSupported
         return session
 
-    def answer(self, request: Request, issued: lifecycle.Issued) -> Response:
+    def answer(self, request: Request, issued: issuing.Issued) -> Response:
         """Return the token as the login block, at the root."""
         return Response(fields(issued_block(cast(AbstractBaseUser, request.user), issued)))
 
@@ -148,7 +148,7 @@ class TokenView(LearnerSessionView):
 
     def post(self, request: Request) -> Response:
         session = self.learner_session(request)
-        return self.answer(request, lifecycle.generate(session, budget=app_settings.LOGIN_BUDGET))
+        return self.answer(request, issuing.generate(session, budget=app_settings.LOGIN_BUDGET))
 
     def get(self, request: Request) -> Response:
         if not app_settings.ALLOW_GET:
@@ -158,7 +158,7 @@ class TokenView(LearnerSessionView):
     def delete(self, request: Request) -> Response:
         credential = self.credential(request)
         tokens = ConvaiToken.objects.filter(session__in=credential.session_ids)
-        lifecycle.revoke_tokens(tokens, detail="Revoked by the learner's client")
+        ending.revoke_tokens(tokens, detail="Revoked by the learner's client")
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -167,7 +167,7 @@ class ExtendView(LearnerSessionView):
 
     def post(self, request: Request) -> Response:
         session = self.learner_session(request)
-        return self.answer(request, lifecycle.extend(session, budget=app_settings.LOGIN_BUDGET))
+        return self.answer(request, issuing.extend(session, budget=app_settings.LOGIN_BUDGET))
 
 
 def _error_response(error: ConvaiTokensError) -> Response:

@@ -11,8 +11,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
+from convai_tokens.lifecycle.sealing import fingerprint, seal
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
-from convai_tokens.sealing import fingerprint, seal
 
 ADMIN = "/admin/convai_tokens/"
 SESSIONS, TOKENS, EVENTS = ADMIN + "learnersession/", ADMIN + "convaitoken/", ADMIN + "tokenevent/"

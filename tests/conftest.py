@@ -14,7 +14,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from convai_tokens.convai.client import forget_client
-from convai_tokens.lifecycle import end_sessions
+from convai_tokens.lifecycle.ending import end_sessions
 
 PASSWORD = "a-password-of-the-suite"
 ENGINES = ["db", "cached_db", "cache", "file", "signed_cookies"]
@@ -116,8 +116,8 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             raise OperationalError("Deadlock found when trying to get lock")
         return end_sessions(*args, **kwargs)
 
-    # All ways to it: what lifecycle.end_session() calls, and where it is imported by name.
-    for module in ("lifecycle", "receivers", "contrib.knox"):
+    # All ways to it: what ending.end_session() calls, and where it is imported by name.
+    for module in ("lifecycle.ending", "receivers", "contrib.knox"):
         monkeypatch.setattr(f"convai_tokens.{module}.end_sessions", end)
     return refused
 

@@ -17,10 +17,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from convai_tokens import audit, lifecycle
 from convai_tokens.admin import base
+from convai_tokens.lifecycle import audit, ending
+from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
-from convai_tokens.sealing import fingerprint
 
 from .admin_rows import (
     ADMIN,
@@ -252,7 +252,7 @@ def test_a_session_page_shows_its_tokens_and_events(auditor: Client) -> None:
     session = make_session()
     token = make_token(session)
     stranger = make_token(make_session("learner-2"), "stranger")
-    lifecycle.end_session(session.pk, EndReason.LOGOUT)
+    ending.end_session(session.pk, EndReason.LOGOUT)
 
     content = auditor.get(f"{SESSIONS}{session.pk}/change/").content.decode()
 
@@ -325,7 +325,7 @@ def test_a_deleted_learner_leaves_the_audit(administrator: Client) -> None:
 def test_a_deleted_staff_member_leaves_the_events(administrator: Client) -> None:
     token = make_token()
     actor = get_user_model().objects.create_user("staff-who-leaves", is_staff=True)
-    lifecycle.revoke_tokens(ConvaiToken.objects.all(), detail="Revoked by staff", actor=actor)
+    ending.revoke_tokens(ConvaiToken.objects.all(), detail="Revoked by staff", actor=actor)
     before = TokenEvent.objects.count()
 
     administrator.post(f"/admin/auth/user/{actor.pk}/delete/", {"post": "yes"})
@@ -404,7 +404,7 @@ def test_an_address_cannot_ask_about_a_sessions_hidden_column(
 
 def test_dumpdata_shows_no_token_value() -> None:
     token = make_token()
-    lifecycle.end_session(token.session_id, EndReason.LOGOUT)
+    ending.end_session(token.session_id, EndReason.LOGOUT)
     out = StringIO()
 
     call_command("dumpdata", stdout=out)
@@ -438,7 +438,7 @@ def test_a_page_costs_as_many_queries_for_60_rows_as_for_one(administrator: Clie
     for rows in [1, 59]:
         for number in range(rows):
             token = make_token(session, f"value-{rows}-{number}")
-            lifecycle.revoke_tokens(
+            ending.revoke_tokens(
                 ConvaiToken.objects.filter(pk=token.pk),
                 detail="",
                 actor=get_user_model().objects.get(username="administrator"),

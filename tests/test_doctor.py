@@ -30,10 +30,10 @@ from convai_tokens import health, health_convai, health_step, health_token
 from convai_tokens.convai.client import ConvaiClient, get_client
 from convai_tokens.exceptions import ConvaiUnavailable
 from convai_tokens.health_step import Status, Step
+from convai_tokens.lifecycle.sealing import seal
+from convai_tokens.lifecycle.sweep import SEEN_KEY
 from convai_tokens.management.commands import convai_doctor
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
-from convai_tokens.sealing import seal
-from convai_tokens.sweep import SEEN_KEY
 
 KEY = "CANARY-KEY-5d41402abc4b2a76b9719d911017c592"  # the suite's API_KEY
 PREFIX = "CANARYTOKEN"

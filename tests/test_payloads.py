@@ -15,7 +15,7 @@ from django.http import HttpRequest
 
 from convai_tokens.conf import Secret, app_settings
 from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, EndUserBlank
-from convai_tokens.lifecycle import Issued
+from convai_tokens.lifecycle.issuing import Issued
 from convai_tokens.models import ConvaiToken
 from convai_tokens.payloads import (
     LoginBlock,

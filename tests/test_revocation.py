@@ -11,11 +11,11 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from convai_tokens import lifecycle, revocation
 from convai_tokens.convai.client import forget_client, get_client
 from convai_tokens.exceptions import ConvaiRefused
+from convai_tokens.lifecycle import ending, issuing, revocation
+from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
-from convai_tokens.sealing import seal
 
 Status = ConvaiToken.Status
 
@@ -247,8 +247,8 @@ def test_a_second_end_of_the_same_session_changes_nothing(
     log_in()
     session = LearnerSession.objects.get()
 
-    assert lifecycle.end_session(session.pk, EndReason.API)
-    assert not lifecycle.end_session(session.pk, EndReason.STAFF)
+    assert ending.end_session(session.pk, EndReason.API)
+    assert not ending.end_session(session.pk, EndReason.STAFF)
     session.refresh_from_db()
     assert session.end_reason == EndReason.API
 
@@ -260,10 +260,10 @@ def test_two_parallel_first_requests_open_one_session(
     from convai_tokens.models import LearnerSessionQuerySet
 
     credential = bearer_credential("custom", "a digest")
-    first = lifecycle.open_session(credential, learner)
+    first = issuing.open_session(credential, learner)
     monkeypatch.setattr(LearnerSessionQuerySet, "first", lambda self: None)  # it looked too early
 
-    second = lifecycle.open_session(credential, learner)
+    second = issuing.open_session(credential, learner)
 
     assert second.pk == first.pk
     assert LearnerSession.objects.count() == 1

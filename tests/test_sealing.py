@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from convai_tokens.conf import Secret
 from convai_tokens.exceptions import SealBroken
-from convai_tokens.sealing import (
+from convai_tokens.lifecycle.sealing import (
     credential_digest,
     credential_digests,
     fingerprint,

@@ -22,13 +22,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from convai_tokens import sweep as sweeping
-from convai_tokens import tidying
 from convai_tokens.convai.client import forget_client, get_client
 from convai_tokens.exceptions import ConvaiUnavailable
+from convai_tokens.lifecycle import sweep as sweeping
+from convai_tokens.lifecycle import tidying
+from convai_tokens.lifecycle.sealing import seal
+from convai_tokens.lifecycle.sweep import SweepReport, sweep
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
-from convai_tokens.sealing import seal
-from convai_tokens.sweep import SweepReport, sweep
 
 Status = ConvaiToken.Status
 
@@ -38,16 +38,16 @@ def owe_real_tokens(
     convai: Any, convai_settings: Callable[..., None], learner: Any
 ) -> Callable[[int], None]:
     """Generate tokens at Convai, each in a session of its own that has ended."""
-    from convai_tokens import lifecycle
     from convai_tokens.credentials import bearer_credential
+    from convai_tokens.lifecycle import ending, issuing
 
     def make(count: int) -> None:
         convai_settings(DISPATCHER=lambda token_ids: None)
         for number in range(count):
             credential = bearer_credential("custom", str(number))
-            session = lifecycle.open_session(credential, learner)
-            lifecycle.generate(session)
-            lifecycle.end_session(session.pk, EndReason.API)
+            session = issuing.open_session(credential, learner)
+            issuing.generate(session)
+            ending.end_session(session.pk, EndReason.API)
 
     return make
 

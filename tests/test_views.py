@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from convai_tokens import lifecycle
+from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
 
 BLOCK = {"apiAuthToken", "expirationTime", "expiresIn", "endUserId", "endUserName", "serverUrl"}
@@ -161,7 +161,7 @@ def test_an_ended_session_is_answered_409(
     convai: Any, learner: Any, client: Client, log_in: Any
 ) -> None:
     log_in()
-    lifecycle.end_session(LearnerSession.objects.get().pk, EndReason.STAFF)
+    ending.end_session(LearnerSession.objects.get().pk, EndReason.STAFF)
 
     for path in ("/convai/token/", "/convai/token/extend/"):
         answer = client.post(path)
@@ -303,6 +303,6 @@ def test_an_error_of_no_known_kind_is_djangos_to_handle(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(lifecycle, "generate", broken)
+    monkeypatch.setattr(issuing, "generate", broken)
 
     assert client.post("/convai/token/").status_code == 500

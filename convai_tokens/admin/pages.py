@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import lifecycle
+from ..lifecycle import ending
 from ..models import ConvaiToken, EndReason, LearnerSession, TokenEvent, database, revocable
 from .base import ReadOnlyAdmin, chunks, dash, moment, staff
 from .filters import OpenFilter, OwedFilter, StackFilter
@@ -80,7 +80,7 @@ class LearnerSessionAdmin(ReadOnlyAdmin):
         ended = 0
         for chunk in chunks(affected):
             sessions = LearnerSession.objects.using(database()).filter(pk__in=chunk)
-            ended += lifecycle.end_sessions(sessions, EndReason.STAFF, actor=staff(request))
+            ended += ending.end_sessions(sessions, EndReason.STAFF, actor=staff(request))
             events = TokenEvent.objects.using(database()).filter(
                 session__in=chunk, kind=TokenEvent.Kind.SESSION_ENDED, actor=staff(request).pk
             )
@@ -205,7 +205,7 @@ class ConvaiTokenAdmin(ReadOnlyAdmin):
         owed = 0
         for chunk in chunks(affected):
             tokens = ConvaiToken.objects.using(database()).filter(pk__in=chunk)
-            owed += lifecycle.revoke_tokens(tokens, detail="Revoked by staff", actor=staff(request))
+            owed += ending.revoke_tokens(tokens, detail="Revoked by staff", actor=staff(request))
             events = TokenEvent.objects.using(database()).filter(
                 token__in=chunk, kind=TokenEvent.Kind.OWED, actor=staff(request).pk
             )

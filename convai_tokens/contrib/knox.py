@@ -16,9 +16,9 @@ from knox.crypto import hash_token
 from knox.models import get_token_model
 from rest_framework.request import Request
 
-from ..audit import after_commit
 from ..credentials import BearerStack, bearer_credential, register_bearer_stack
-from ..lifecycle import end_sessions
+from ..lifecycle.audit import after_commit
+from ..lifecycle.ending import end_sessions
 from ..logins import current_request
 from ..models import EndReason, LearnerSession
 from ..receivers import never_raises

@@ -14,12 +14,12 @@ from django.db import connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
-from convai_tokens import lifecycle, revocation
 from convai_tokens.credentials import bearer_credential
 from convai_tokens.exceptions import ConvaiTokensError
+from convai_tokens.lifecycle import ending, issuing, revocation
+from convai_tokens.lifecycle.sealing import seal
+from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession, TokenEvent
-from convai_tokens.sealing import seal
-from convai_tokens.sweep import sweep
 
 pytestmark = pytest.mark.concurrency
 
@@ -96,16 +96,16 @@ def test_login_logout_and_token_requests_interleaved_a_thousand_times_leave_noth
     every: list[Any] = []
 
     def generate(session: LearnerSession) -> Callable[[], Any]:
-        return lambda: lifecycle.generate(session)
+        return lambda: issuing.generate(session)
 
     def extend(session: LearnerSession) -> Callable[[], Any]:
-        return lambda: lifecycle.extend(session)
+        return lambda: issuing.extend(session)
 
     def end(session: LearnerSession) -> Callable[[], Any]:
-        return lambda: lifecycle.end_session(session.pk, EndReason.LOGOUT)
+        return lambda: ending.end_session(session.pk, EndReason.LOGOUT)
 
     for number in range(125):  # 125 sessions, 8 steps each at once: a thousand
-        session = lifecycle.open_session(bearer_credential("custom", str(number)), learner)
+        session = issuing.open_session(bearer_credential("custom", str(number)), learner)
         steps = [
             generate(session),
             generate(session),
@@ -222,17 +222,17 @@ def test_a_long_transaction_of_the_lms_keeps_the_sweep_from_nothing_but_its_own_
     users = [learner, learner, make_user("lost"), make_user("lost-too"), learner, learner]
     sessions = []
     for number, user in enumerate(users):
-        session = lifecycle.open_session(bearer_credential("custom", str(number)), user)
-        lifecycle.generate(session)
+        session = issuing.open_session(bearer_credential("custom", str(number)), user)
+        issuing.generate(session)
         sessions.append(session)
     for owed in sessions[:2]:
-        lifecycle.end_session(owed.pk, EndReason.API)
+        ending.end_session(owed.pk, EndReason.API)
     type(learner).objects.filter(username__startswith="lost").update(is_active=False)
     ConvaiToken.objects.filter(session__in=sessions[4:]).update(expires_at=timezone.now())
 
     # A session of a lost user, and one with a token that has expired.
     held(lambda: LearnerSession.objects.filter(pk=sessions[2].pk).update(device="held"))
-    held(lambda: lifecycle.end_session(sessions[4].pk, EndReason.API))
+    held(lambda: ending.end_session(sessions[4].pk, EndReason.API))
     report = sweep(workers=2)
     held.commit()
 
@@ -253,7 +253,7 @@ def test_the_purge_leaves_a_session_alone_whose_token_is_being_generated(
     ]
 
     def generate() -> None:
-        """What lifecycle._intend() does before it commits."""
+        """What issuing._intend() does before it commits."""
         assert LearnerSession.objects.lock_open(sessions[0].pk)
         ConvaiToken.objects.create(session=sessions[0])
 
@@ -270,7 +270,7 @@ def test_first_requests_of_one_credential_at_once_open_one_session(
 ) -> None:
     credential = bearer_credential("custom", "a digest")
 
-    outcomes = at_once(*[lambda: lifecycle.open_session(credential, learner).pk] * 16)
+    outcomes = at_once(*[lambda: issuing.open_session(credential, learner).pk] * 16)
 
     only_expected(outcomes)
     assert len(set(outcomes)) == 1
@@ -278,10 +278,10 @@ def test_first_requests_of_one_credential_at_once_open_one_session(
 
 
 def test_a_session_ended_by_many_at_once_ends_once(convai: Any, learner: Any, at_once: Any) -> None:
-    session = lifecycle.open_session(bearer_credential("custom", "a digest"), learner)
-    lifecycle.generate(session)
+    session = issuing.open_session(bearer_credential("custom", "a digest"), learner)
+    issuing.generate(session)
 
-    outcomes = at_once(*[lambda: lifecycle.end_session(session.pk, EndReason.LOGOUT)] * 16)
+    outcomes = at_once(*[lambda: ending.end_session(session.pk, EndReason.LOGOUT)] * 16)
 
     only_expected(outcomes)
     assert outcomes.count(True) == 1

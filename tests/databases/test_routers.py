@@ -14,12 +14,12 @@ from django.test import RequestFactory
 from django.utils.connection import ConnectionDoesNotExist
 from knox.models import AuthToken
 
-from convai_tokens import lifecycle
 from convai_tokens.contrib import knox
 from convai_tokens.credentials import bearer_credential, is_stored, session_credential
 from convai_tokens.exceptions import SessionEnded
+from convai_tokens.lifecycle import ending, issuing
+from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession
-from convai_tokens.sweep import sweep
 
 
 class ReplicaRouter:
@@ -61,26 +61,26 @@ def test_the_life_of_a_token_is_read_where_it_is_written(
     convai: Any, convai_settings: Any, learner: Any
 ) -> None:
     convai_settings(MAX_LIVE_TOKENS=2)
-    session = lifecycle.open_session(bearer_credential("custom", "a digest"), learner)
+    session = issuing.open_session(bearer_credential("custom", "a digest"), learner)
     for _ in range(4):
-        lifecycle.generate(session)
+        issuing.generate(session)
     tokens = ConvaiToken.objects.using("default")
     assert tokens.filter(status__in=LIVE).count() == 2
-    lifecycle.extend(session)
+    issuing.extend(session)
 
-    assert lifecycle.end_session(session.pk, EndReason.LOGOUT)
+    assert ending.end_session(session.pk, EndReason.LOGOUT)
     assert sweep(workers=1).failed == 0
 
     assert not tokens.filter(status__in=LIVE).exists()
     assert convai.live() == []
     with pytest.raises(SessionEnded):
-        lifecycle.generate(session)
+        issuing.generate(session)
 
 
 def test_a_login_that_the_replica_has_not_heard_of_is_alive(
     learner: Any, session: Any, replica: None
 ) -> None:
-    opened = lifecycle.open_session(session_credential(session), learner)
+    opened = issuing.open_session(session_credential(session), learner)
 
     assert opened.ended_at is None
     assert is_stored(session, session.session_key)

@@ -13,8 +13,8 @@ from django.db import connection
 from django.test import Client
 
 from convai_tokens import dispatch
+from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, TokenEvent
-from convai_tokens.sweep import sweep
 
 from .engines import Engine, eventually, running_worker, silent_server
 

@@ -13,8 +13,8 @@ from django.db import connections
 from django.test import Client
 
 from convai_tokens import dispatch
+from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken
-from convai_tokens.sweep import sweep
 
 from .engines import ROOT, eventually
 
@@ -66,7 +66,7 @@ def test_no_engine_is_imported_unless_it_is_chosen() -> None:
     script = (
         "import sys, django; django.setup();"
         "from django.core.management import call_command; call_command('check');"
-        "import convai_tokens.sweep, convai_tokens.urls;"
+        "import convai_tokens.lifecycle.sweep, convai_tokens.urls;"
         "names = ('celery', 'kombu', 'django_tasks', 'django_tasks_db',"
         " 'convai_tokens.celery_task', 'convai_tokens.django_task', 'convai_tokens.tasks');"
         "print('imported:', [name for name in names if name in sys.modules])"

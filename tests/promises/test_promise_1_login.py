@@ -12,11 +12,11 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from convai_tokens import lifecycle
 from convai_tokens.convai.breaker import Breaker
 from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
 from convai_tokens.credentials import bearer_credential
 from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable
+from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 
 LOGINS = ["/login/json/", "/login/drf/", "/login/knox/"]
@@ -112,8 +112,8 @@ def test_promise_1_login_that_waited_for_a_place_has_less_left_for_its_call(
     monkeypatch: pytest.MonkeyPatch,
     verb: str,
 ) -> None:
-    session = lifecycle.open_session(bearer_credential("custom", "a login"), learner)
-    lifecycle.generate(session)
+    session = issuing.open_session(bearer_credential("custom", "a login"), learner)
+    issuing.generate(session)
     convai_settings(MAX_CONCURRENT=1)
     budgets: list[float] = []
     call = getattr(ConvaiClient, verb)
@@ -127,7 +127,7 @@ def test_promise_1_login_that_waited_for_a_place_has_less_left_for_its_call(
     slot.__enter__()
     free = threading.Timer(0.3, slot.__exit__, (None, None, None))
     free.start()
-    getattr(lifecycle, verb)(session, budget=10.0)
+    getattr(issuing, verb)(session, budget=10.0)
     free.join()
 
     assert len(budgets) == 1
@@ -170,7 +170,7 @@ def test_promise_1_login_again_while_convai_is_down_still_renews_a_learner_sessi
     convai: Any, learner: Any, client: Client, log_in: Any, path: str
 ) -> None:
     log_in(path)
-    lifecycle.end_sessions(LearnerSession.objects.all(), EndReason.STAFF)
+    ending.end_sessions(LearnerSession.objects.all(), EndReason.STAFF)
     get_client().breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited"))
     assert log_in(path).json()["convai"]["error"]["code"] == "convai_unavailable"
     forget_client()  # Convai is back
@@ -304,7 +304,7 @@ def test_promise_1_login_survives_a_failure_of_our_own(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise DatabaseError("the tables are not there")
 
-    monkeypatch.setattr(lifecycle, "open_session", broken)
+    monkeypatch.setattr(issuing, "open_session", broken)
 
     response = log_in(path)
 

@@ -11,8 +11,9 @@ from django.contrib.auth import get_user_model, login
 from django.db import connection, transaction
 from django.test import Client, RequestFactory
 
-from convai_tokens import lifecycle, receivers
+from convai_tokens import receivers
 from convai_tokens.credentials import session_credential
+from convai_tokens.lifecycle import issuing
 from convai_tokens.models import EndReason, LearnerSession
 from tests.conftest import ENGINES, PASSWORD
 
@@ -38,7 +39,7 @@ def test_promise_4_a_logout_before_the_first_tokens_session_was_opened_leaves_no
         client.post("/login/html/", {"username": "learner", "password": PASSWORD})
     else:
         headers = {"Authorization": f"Token {AuthToken.objects.create(learner)[1]}"}
-    opening = lifecycle.open_session
+    opening = issuing.open_session
 
     def after_a_logout(*args: Any) -> LearnerSession:
         elsewhere = Client()
@@ -47,7 +48,7 @@ def test_promise_4_a_logout_before_the_first_tokens_session_was_opened_leaves_no
         assert elsewhere.post(path, headers=headers).status_code == 204
         return opening(*args)
 
-    monkeypatch.setattr(lifecycle, "open_session", after_a_logout)
+    monkeypatch.setattr(issuing, "open_session", after_a_logout)
 
     answer = client.post("/convai/token/", headers=headers)
 
@@ -68,7 +69,7 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
 ) -> None:
     """Whoever still knew the old password was authenticated by it, and opens just now."""
     client.post("/login/html/", {"username": "learner", "password": PASSWORD})
-    opening, ending = lifecycle.open_session, receivers.end_sessions
+    opening, ending = issuing.open_session, receivers.end_sessions
 
     def change_the_password() -> None:
         changed = get_user_model().objects.get(pk=learner.pk)
@@ -82,7 +83,7 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
             change_the_password()
             return opening(*args)
 
-        monkeypatch.setattr(lifecycle, "open_session", late)
+        monkeypatch.setattr(issuing, "open_session", late)
         answer = client.post("/convai/token/")
         assert answer.status_code == 409
         assert answer.json()["error"]["code"] == "session_ended"
@@ -93,9 +94,9 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
         def look_too_early(*args: Any) -> int:
             ended = ending(*args)
             if not tokens:  # the other request doesn't see what isn't committed
-                monkeypatch.setattr(lifecycle, "password_has_changed", lambda user: False)
+                monkeypatch.setattr(issuing, "password_has_changed", lambda user: False)
                 session = session_credential(going)
-                tokens.append(lifecycle.open_session(session, learner))
+                tokens.append(issuing.open_session(session, learner))
             return ended
 
         store = import_module(settings.SESSION_ENGINE).SessionStore

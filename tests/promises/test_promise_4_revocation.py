@@ -13,9 +13,10 @@ from django.db import OperationalError, connections
 from django.test import Client
 from django.utils import timezone
 
-from convai_tokens import lifecycle, revocation
 from convai_tokens.convai.client import ConvaiClient, forget_client
 from convai_tokens.exceptions import SessionEnded, TokenSuperseded
+from convai_tokens.lifecycle import ending, issuing, revocation
+from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import (
     ConvaiToken,
     ConvaiTokenQuerySet,
@@ -23,7 +24,6 @@ from convai_tokens.models import (
     LearnerSession,
     TokenEvent,
 )
-from convai_tokens.sweep import sweep
 
 Status = ConvaiToken.Status
 
@@ -50,7 +50,7 @@ def test_promise_4_a_logout_that_races_a_login_leaves_nothing_alive(
     convai: Any, learner: Any, log_in: Any, while_generating: Any
 ) -> None:
     def end() -> None:
-        lifecycle.end_session(LearnerSession.objects.get().pk, EndReason.LOGOUT)
+        ending.end_session(LearnerSession.objects.get().pk, EndReason.LOGOUT)
 
     while_generating(end)
 
@@ -95,10 +95,10 @@ def test_promise_4_a_token_that_the_cap_overtook_while_it_was_generated_is_revok
     log_in()
     session = LearnerSession.objects.get()
     convai_settings(MAX_LIVE_TOKENS=1)
-    while_generating(lambda: lifecycle.generate(session))
+    while_generating(lambda: issuing.generate(session))
 
     with pytest.raises(TokenSuperseded):
-        lifecycle.generate(session)
+        issuing.generate(session)
 
     assert len(convai.live()) == 1
     assert ConvaiToken.objects.filter(status=Status.ACTIVE).count() == 1
@@ -119,7 +119,7 @@ def test_promise_4_a_caller_given_up_for_dead_revokes_what_it_brings_back(
     while_generating(give_up)
 
     with pytest.raises(TokenSuperseded):
-        lifecycle.generate(session)
+        issuing.generate(session)
 
     assert len(convai.live()) == 1  # the login's own
     assert ConvaiToken.objects.order_by("-pk")[0].status == Status.REVOKED
@@ -173,7 +173,7 @@ def test_promise_4_a_token_whose_commit_went_through_unheard_is_its_learners(
     convai: Any, learner: Any, log_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection broke on COMMIT: the second try finds the row active, and in its own name."""
-    keep, times = lifecycle._keep, [0]
+    keep, times = issuing._keep, [0]
 
     def unheard(*args: Any) -> Any:
         kept = keep(*args)
@@ -182,13 +182,13 @@ def test_promise_4_a_token_whose_commit_went_through_unheard_is_its_learners(
             raise OperationalError("server closed the connection unexpectedly")
         return kept
 
-    monkeypatch.setattr(lifecycle, "_keep", unheard)
+    monkeypatch.setattr(issuing, "_keep", unheard)
 
     block = log_in().json()["convai"]
 
     assert [block["apiAuthToken"]] == convai.live()
     assert not TokenEvent.objects.filter(kind="owed").exists()
-    lifecycle.end_session(LearnerSession.objects.get().pk, EndReason.LOGOUT)
+    ending.end_session(LearnerSession.objects.get().pk, EndReason.LOGOUT)
     assert convai.live() == []
 
 
@@ -199,10 +199,10 @@ def test_promise_4_sessions_that_are_picked_by_their_end_are_refused_and_stay_op
     log_in()
 
     with pytest.raises(ValueError, match="filtered by how they ended"):
-        lifecycle.end_sessions(LearnerSession.objects.open(), EndReason.API)
+        ending.end_sessions(LearnerSession.objects.open(), EndReason.API)
 
     assert LearnerSession.objects.get().ended_at is None
-    assert lifecycle.end_sessions(LearnerSession.objects.all(), EndReason.API) == 1
+    assert ending.end_sessions(LearnerSession.objects.all(), EndReason.API) == 1
     assert convai.live() == []
 
 
@@ -211,12 +211,12 @@ def test_promise_4_an_ended_session_gets_no_further_token(
 ) -> None:
     log_in()
     session = LearnerSession.objects.get()
-    lifecycle.end_session(session.pk, EndReason.API)
+    ending.end_session(session.pk, EndReason.API)
 
     with pytest.raises(SessionEnded):
-        lifecycle.generate(session)
+        issuing.generate(session)
     with pytest.raises(SessionEnded):
-        lifecycle.extend(session)
+        issuing.extend(session)
 
     assert convai.summary()["generated"] == 1
 
@@ -230,13 +230,13 @@ def test_promise_4_a_session_that_ends_while_its_token_is_extended_is_revoked(
 
     def late(self: Any, *args: Any) -> Any:
         until = extend(self, *args)
-        lifecycle.end_session(session.pk, EndReason.LOGOUT)
+        ending.end_session(session.pk, EndReason.LOGOUT)
         return until
 
     monkeypatch.setattr(ConvaiClient, "extend", late)
 
     with pytest.raises(SessionEnded):
-        lifecycle.extend(session)
+        issuing.extend(session)
 
     assert convai.live() == []
 
@@ -325,7 +325,7 @@ def test_promise_4_a_generate_call_that_died_stands_as_unknown(
     def die(*args: Any) -> None:
         raise Killed
 
-    monkeypatch.setattr(lifecycle, "_settle_generated", die)
+    monkeypatch.setattr(issuing, "_settle_generated", die)
     with pytest.raises(Killed):
         log_in()
     assert ConvaiToken.objects.get().status == Status.GENERATING
@@ -343,10 +343,10 @@ def test_promise_4_a_revoking_row_without_a_value_becomes_unknown(
         pass
 
     def end_and_die(*args: Any) -> None:
-        lifecycle.end_session(LearnerSession.objects.get().pk, EndReason.LOGOUT)
+        ending.end_session(LearnerSession.objects.get().pk, EndReason.LOGOUT)
         raise Killed
 
-    monkeypatch.setattr(lifecycle, "_settle_generated", end_and_die)
+    monkeypatch.setattr(issuing, "_settle_generated", end_and_die)
     with pytest.raises(Killed):
         log_in()
     assert ConvaiToken.objects.get().status == Status.REVOKING

@@ -27,13 +27,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from convai_tokens import lifecycle, revocation
 from convai_tokens.convai.client import forget_client
 from convai_tokens.credentials import bearer_credential
 from convai_tokens.exceptions import ConvaiTokensError
+from convai_tokens.lifecycle import ending, issuing, revocation
+from convai_tokens.lifecycle.sealing import fingerprint
+from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
-from convai_tokens.sealing import fingerprint
-from convai_tokens.sweep import sweep
 
 Status = ConvaiToken.Status
 FORWARD = {
@@ -93,49 +93,49 @@ class History(RuleBasedStateMachine):
     def log_in(self) -> None:
         self.logins += 1
         credential = bearer_credential("custom", f"login {self.logins}")
-        session = lifecycle.open_session(credential, self.user)
-        self.quietly(lambda: lifecycle.generate(session))
+        session = issuing.open_session(credential, self.user)
+        self.quietly(lambda: issuing.generate(session))
 
     @rule(number=pick)
     def generate(self, number: int) -> None:
         if session := self.session(number):
-            self.quietly(lambda: lifecycle.generate(session))
+            self.quietly(lambda: issuing.generate(session))
 
     @rule(number=pick)
     def extend(self, number: int) -> None:
         if session := self.session(number):
-            self.quietly(lambda: lifecycle.extend(session))
+            self.quietly(lambda: issuing.extend(session))
 
     @rule(number=pick)
     def end(self, number: int) -> None:
         if session := self.session(number):
-            lifecycle.end_session(session.pk, EndReason.LOGOUT)
+            ending.end_session(session.pk, EndReason.LOGOUT)
 
     @rule(number=pick)
     def revoke(self, number: int) -> None:
         if session := self.session(number):
             tokens = ConvaiToken.objects.filter(session=session)
-            lifecycle.revoke_tokens(tokens, detail="by the client")
+            ending.revoke_tokens(tokens, detail="by the client")
 
     @rule(number=pick)
     def end_while_generating(self, number: int) -> None:
         session = self.session(number)
         if session is None:
             return
-        settle = lifecycle._settle_generated
+        settle = issuing._settle_generated
 
         def late(*args: Any) -> Any:
-            lifecycle.end_session(session.pk, EndReason.LOGOUT)
+            ending.end_session(session.pk, EndReason.LOGOUT)
             return settle(*args)
 
-        with patch.object(lifecycle, "_settle_generated", late):
-            self.quietly(lambda: lifecycle.generate(session))
+        with patch.object(issuing, "_settle_generated", late):
+            self.quietly(lambda: issuing.generate(session))
 
     @rule(number=pick)
     def die_while_generating(self, number: int) -> None:
         if session := self.session(number):
-            with patch.object(lifecycle, "_settle_generated", side_effect=Killed):
-                self.quietly(lambda: lifecycle.generate(session))
+            with patch.object(issuing, "_settle_generated", side_effect=Killed):
+                self.quietly(lambda: issuing.generate(session))
 
     @rule()
     def die_while_revoking(self) -> None:
@@ -231,7 +231,7 @@ class History(RuleBasedStateMachine):
     def everything_owed_is_paid_in_the_end(self) -> None:
         self.convai_comes_back()
         for session in LearnerSession.objects.all():
-            lifecycle.end_session(session.pk, EndReason.LOGOUT)
+            ending.end_session(session.pk, EndReason.LOGOUT)
         for _ in range(4):
             self.now.shift(timedelta(minutes=61))
             sweep(workers=1)

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from convai_tokens.convai.client import forget_client
 from convai_tokens.exceptions import SealBroken
+from convai_tokens.lifecycle.sealing import fingerprint, unseal
+from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, LearnerSession
-from convai_tokens.sealing import fingerprint, unseal
-from convai_tokens.sweep import sweep
 
 Status = ConvaiToken.Status
 

@@ -15,8 +15,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from convai_tokens import dispatch
+from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
-from convai_tokens.sweep import sweep
 from tests.conftest import ENGINES, PASSWORD
 
 

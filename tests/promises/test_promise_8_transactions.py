@@ -8,8 +8,8 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from convai_tokens import lifecycle
 from convai_tokens.convai.client import ConvaiClient
+from convai_tokens.lifecycle import issuing
 from convai_tokens.models import ConvaiToken, LearnerSession
 
 
@@ -66,9 +66,9 @@ def test_promise_8_a_caller_with_an_open_transaction_is_refused(
     in_transaction.clear()
 
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
-        lifecycle.generate(session)
+        issuing.generate(session)
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
-        lifecycle.extend(session)
+        issuing.extend(session)
 
     assert in_transaction == []
     assert ConvaiToken.objects.count() == 1

@@ -16,10 +16,10 @@ from django.db.models.signals import pre_delete
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from convai_tokens import lifecycle
 from convai_tokens.convai.client import get_client
 from convai_tokens.credentials import is_stored, password_has_changed, session_credential
 from convai_tokens.exceptions import ConvaiUnavailable, SessionEnded
+from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 from tests.conftest import PASSWORD
 
@@ -105,10 +105,9 @@ def test_the_same_learner_logging_in_again_keeps_the_session_and_gets_a_fresh_to
 def test_a_login_in_a_django_session_that_outlived_its_learner_session_starts_a_new_one(
     convai: Any, learner: Any, client: Client, log_in: Any, engine: str
 ) -> None:
-    from convai_tokens import lifecycle
 
     log_in()
-    lifecycle.end_sessions(LearnerSession.objects.all(), EndReason.STAFF)
+    ending.end_sessions(LearnerSession.objects.all(), EndReason.STAFF)
     refused = client.post("/convai/token/")
 
     block = log_in().json()["convai"]
@@ -267,7 +266,7 @@ def test_a_learner_session_that_opens_while_its_django_session_is_being_deleted_
     going.load()
 
     def open_another(**kwargs: Any) -> None:
-        late = lifecycle.open_session(session_credential(going, renew=True), learner)
+        late = issuing.open_session(session_credential(going, renew=True), learner)
         assert late.ended_at is None
 
     if engine in ("db", "cached_db"):
@@ -311,7 +310,7 @@ def test_a_learner_session_that_opens_while_its_django_session_gets_a_new_key_go
     def open_it(**kwargs: Any) -> None:
         if not LearnerSession.objects.exists():
             with pytest.raises(SessionEnded):
-                lifecycle.open_session(session_credential(going), learner)
+                issuing.open_session(session_credential(going), learner)
 
     pre_delete.connect(open_it, sender=Session)
     try:
@@ -336,7 +335,7 @@ def test_a_session_row_deleted_by_a_task_is_looked_at_once_more_when_it_is_gone(
     going.load()
 
     def open_another(**kwargs: Any) -> None:
-        lifecycle.open_session(session_credential(going, renew=True), learner)
+        issuing.open_session(session_credential(going, renew=True), learner)
 
     pre_delete.connect(open_another, sender=Session)
     try:

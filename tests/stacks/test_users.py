@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client
 
+from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
-from convai_tokens.sweep import sweep
 
 
 def reasons() -> dict[str, str]:

@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
 
 from ...convai.client import MAX_THREADS
-from ...sweep import SweepReport, count_owed, sweep
+from ...lifecycle.sweep import SweepReport, count_owed, sweep
 
 logger = logging.getLogger("convai_tokens")
 

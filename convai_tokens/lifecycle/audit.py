@@ -11,8 +11,8 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
-from .conf import app_settings
-from .models import ConvaiToken, TokenEvent, database
+from ..conf import app_settings
+from ..models import ConvaiToken, TokenEvent, database
 
 logger = logging.getLogger("convai_tokens")
 

@@ -1,32 +1,27 @@
-"""The life of a token up to its end: open a session, generate, extend, end.
+"""Open a learner session, generate its tokens, extend them.
 
-With ``revocation.py``, which pays what is owed, and ``tidying.py``, the only place that changes
-state. A status moves by a conditional UPDATE alone, and no transaction is open while Convai is
-being called.
+A status moves by a conditional UPDATE alone, and no transaction is open while Convai is being
+called.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, OperationalError, connections, transaction
-from django.db.models import Case, DateTimeField, F, FilteredRelation, When
+from django.db.models import F
 from django.utils import timezone
 
-from . import signals
-from .audit import announce, event, hand_over, record, record_all
-from .conf import Secret, app_settings
-from .convai.client import get_client
-from .convai.failures import DROPPED
-from .credentials import SESSION_STACK, Credential, password_has_changed
-from .exceptions import (
+from .. import signals
+from ..conf import Secret, app_settings
+from ..convai.client import get_client
+from ..convai.failures import DROPPED
+from ..credentials import SESSION_STACK, Credential, password_has_changed
+from ..exceptions import (
     ConvaiTokensError,
     ConvaiUnavailable,
     NoLiveToken,
@@ -34,16 +29,16 @@ from .exceptions import (
     TokenGone,
     TokenSuperseded,
 )
-from .models import (
+from ..models import (
     LIVE,
-    REVOCABLE,
     ConvaiToken,
     EndReason,
     LearnerSession,
     TokenEvent,
     database,
-    revocable,
 )
+from .audit import announce, hand_over, record
+from .ending import end_session, owe
 from .sealing import fingerprint, seal, unseal
 
 logger = logging.getLogger("convai_tokens")
@@ -238,81 +233,3 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
         record(Kind.EXTENDED, session.pk, token.pk)
         announce(signals.token_extended, token.pk)
     return Issued(token, value, expires_at)
-
-
-def end_session(
-    session_id: uuid.UUID, reason: str, *, actor: AbstractBaseUser | None = None
-) -> bool:
-    """End one learner session; return False if it had ended, or never was opened."""
-    return end_sessions(LearnerSession.objects.filter(pk=session_id), reason, actor=actor) == 1
-
-
-def end_sessions(
-    sessions: Any, reason: str, *, actor: AbstractBaseUser | None = None, hint: bool = True
-) -> int:
-    """End those of the ``sessions`` that are open; return how many.
-
-    ``sessions`` is a queryset that is neither sliced nor filtered by the end.
-
-    Their tokens become owed revocations in the same transaction, which may be the caller's own;
-    the dispatcher gets them when it commits, unless ``hint`` is false. Calls nobody.
-    """
-    sessions = sessions.using(database())
-    now = timezone.now()
-    with transaction.atomic(using=database()):
-        # The UPDATE comes first and decides who ended a session: as in lock_open().
-        count: int = sessions.open().update(ended_at=now, end_reason=reason)
-        if not count:
-            return 0
-        # Sessions and tokens in one query, and all events in one: a learner waits for this.
-        to_revoke = FilteredRelation("tokens", condition=revocable("tokens__"))
-        found = sessions.filter(ended_at=now, end_reason=reason).alias(to_revoke=to_revoke)
-        rows = list(found.order_by("to_revoke__pk").values_list("pk", "to_revoke__pk"))
-        ended = dict.fromkeys(session_id for session_id, _ in rows)
-        if len(ended) < count:
-            raise ValueError("The sessions to end must not be filtered by how they ended.")
-        owed = _owe((session_id, token_id) for session_id, token_id in rows if token_id)
-        detail = f"Session ended: {reason}"
-        record_all(
-            [
-                *(event(Kind.SESSION_ENDED, pk, detail=reason, actor=actor) for pk in ended),
-                *(event(Kind.OWED, *ids, detail, actor) for ids in owed),
-            ]
-        )
-        if hint:
-            hand_over(token_id for _, token_id in owed)
-    return count
-
-
-def revoke_tokens(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None) -> int:
-    """Turn those of the ``tokens`` (a queryset) that may be alive into owed revocations.
-
-    Returns how many. Their learner sessions stay open. Calls nobody.
-    """
-    with transaction.atomic(using=database()):
-        return owe(tokens, detail=detail, actor=actor)
-
-
-def owe(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None) -> int:
-    """Do what ``revoke_tokens`` does, in the caller's transaction."""
-    found = tokens.using(database()).filter(revocable()).order_by("pk")
-    owed = _owe(list(found.values_list("session_id", "pk")))
-    record_all([event(Kind.OWED, *ids, detail, actor) for ids in owed])
-    hand_over(token_id for _, token_id in owed)
-    return len(owed)
-
-
-def _owe(tokens: Iterable[tuple[uuid.UUID, int]]) -> list[tuple[uuid.UUID, int]]:
-    """Turn tokens, known by their sessions' ids and their own, into owed revocations.
-
-    Returns those that still were to revoke.
-    """
-    now = timezone.now()
-    # While Convai is still generating there is no value to revoke, and so no attempt to make.
-    due = Case(When(sealed="", then=None), default=now, output_field=DateTimeField())
-    rows = ConvaiToken.objects.using(database())
-    return [
-        ids
-        for ids in tokens
-        if rows.move(ids[1], *REVOCABLE, to=Status.REVOKING, owed_since=now, next_attempt_at=due)
-    ]

@@ -18,10 +18,8 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from .audit import event, record_all
-from .conf import app_settings
-from .lifecycle import Kind, Status, end_sessions
-from .models import (
+from ..conf import app_settings
+from ..models import (
     ConvaiToken,
     ConvaiTokenQuerySet,
     EndReason,
@@ -29,6 +27,9 @@ from .models import (
     TokenEvent,
     database,
 )
+from .audit import event, record_all
+from .ending import end_sessions
+from .issuing import Kind, Status
 
 logger = logging.getLogger("convai_tokens")
 

@@ -19,9 +19,9 @@ from django.core.cache import cache
 from django.db import Error, close_old_connections, connections
 from django.utils import timezone
 
+from ..convai.client import get_client
+from ..models import ConvaiToken, database
 from . import tidying
-from .convai.client import get_client
-from .models import ConvaiToken, database
 from .revocation import CLAIM, claim, pay
 
 logger = logging.getLogger("convai_tokens")

@@ -15,11 +15,10 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import signals
-from .audit import announce, record
-from .conf import app_settings
-from .convai.client import get_client
-from .exceptions import (
+from .. import signals
+from ..conf import app_settings
+from ..convai.client import get_client
+from ..exceptions import (
     ConvaiPaused,
     ConvaiTokensError,
     ConvaiUnavailable,
@@ -27,8 +26,9 @@ from .exceptions import (
     TokenGone,
     TokenRejected,
 )
-from .lifecycle import Kind, Status
-from .models import ConvaiToken, ConvaiTokenQuerySet, TokenEvent, database
+from ..models import ConvaiToken, ConvaiTokenQuerySet, TokenEvent, database
+from .audit import announce, record
+from .issuing import Kind, Status
 from .sealing import unseal
 
 logger = logging.getLogger("convai_tokens")
