@@ -18,7 +18,8 @@ class ConvaiTokensConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, receivers  # models are loaded only by now
+        from . import checks
+        from .logins import receivers  # models are loaded only by now
 
         for check in checks.CHECKS:
             register(check)

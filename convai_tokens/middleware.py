@@ -16,7 +16,9 @@ from rest_framework.response import Response
 
 from .conf import app_settings
 from .convai.client import get_client
-from .credentials import (
+from .exceptions import ConvaiTokensError, ConvaiUnavailable
+from .lifecycle import ending, issuing
+from .logins.credentials import (
     SESSION_STACK,
     Credential,
     belongs_to,
@@ -25,9 +27,7 @@ from .credentials import (
     session_credential,
     session_key_digest,
 )
-from .exceptions import ConvaiTokensError, ConvaiUnavailable
-from .lifecycle import ending, issuing
-from .logins import (
+from .logins.notes import (
     LoginNote,
     changed_password,
     current_request,
@@ -35,9 +35,9 @@ from .logins import (
     noted_login,
     replaced_session_id,
 )
+from .logins.receivers import end_unless_stored, surely
 from .models import EndReason, LearnerSession, database
 from .payloads import LoginBlock, failed_block, issued_block, named_end_user
-from .receivers import end_unless_stored, surely
 
 logger = logging.getLogger("convai_tokens")
 

@@ -19,7 +19,6 @@ from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 from rest_framework.views import APIView
 
 from .conf import app_settings
-from .credentials import Credential, credential_of_request
 from .exceptions import (
     ConvaiRefused,
     ConvaiTokensError,
@@ -27,6 +26,7 @@ from .exceptions import (
     EndUserBlank,
 )
 from .lifecycle import ending, issuing
+from .logins.credentials import Credential, credential_of_request
 from .models import ConvaiToken, LearnerSession
 from .payloads import fields, issued_block, named_end_user, retry_after
 

@@ -256,7 +256,7 @@ def test_a_second_end_of_the_same_session_changes_nothing(
 def test_two_parallel_first_requests_open_one_session(
     learner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from convai_tokens.credentials import bearer_credential
+    from convai_tokens.logins.credentials import bearer_credential
     from convai_tokens.models import LearnerSessionQuerySet
 
     credential = bearer_credential("custom", "a digest")

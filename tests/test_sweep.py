@@ -38,8 +38,8 @@ def owe_real_tokens(
     convai: Any, convai_settings: Callable[..., None], learner: Any
 ) -> Callable[[int], None]:
     """Generate tokens at Convai, each in a session of its own that has ended."""
-    from convai_tokens.credentials import bearer_credential
     from convai_tokens.lifecycle import ending, issuing
+    from convai_tokens.logins.credentials import bearer_credential
 
     def make(count: int) -> None:
         convai_settings(DISPATCHER=lambda token_ids: None)

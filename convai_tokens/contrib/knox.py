@@ -16,12 +16,12 @@ from knox.crypto import hash_token
 from knox.models import get_token_model
 from rest_framework.request import Request
 
-from ..credentials import BearerStack, bearer_credential, register_bearer_stack
 from ..lifecycle.audit import after_commit
 from ..lifecycle.ending import end_sessions
-from ..logins import current_request
+from ..logins.credentials import BearerStack, bearer_credential, register_bearer_stack
+from ..logins.notes import current_request
+from ..logins.receivers import never_raises
 from ..models import EndReason, LearnerSession
-from ..receivers import never_raises
 
 NAME = "knox"
 

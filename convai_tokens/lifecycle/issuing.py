@@ -20,7 +20,6 @@ from .. import signals
 from ..conf import Secret, app_settings
 from ..convai.client import get_client
 from ..convai.failures import DROPPED
-from ..credentials import SESSION_STACK, Credential, password_has_changed
 from ..exceptions import (
     ConvaiTokensError,
     ConvaiUnavailable,
@@ -29,6 +28,7 @@ from ..exceptions import (
     TokenGone,
     TokenSuperseded,
 )
+from ..logins.credentials import SESSION_STACK, Credential, password_has_changed
 from ..models import (
     LIVE,
     ConvaiToken,

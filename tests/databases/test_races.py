@@ -14,11 +14,11 @@ from django.db import connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
-from convai_tokens.credentials import bearer_credential
 from convai_tokens.exceptions import ConvaiTokensError
 from convai_tokens.lifecycle import ending, issuing, revocation
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.lifecycle.sweep import sweep
+from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession, TokenEvent
 
 pytestmark = pytest.mark.concurrency

@@ -15,10 +15,10 @@ from django.utils.connection import ConnectionDoesNotExist
 from knox.models import AuthToken
 
 from convai_tokens.contrib import knox
-from convai_tokens.credentials import bearer_credential, is_stored, session_credential
 from convai_tokens.exceptions import SessionEnded
 from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.lifecycle.sweep import sweep
+from convai_tokens.logins.credentials import bearer_credential, is_stored, session_credential
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession
 
 

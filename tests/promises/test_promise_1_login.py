@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 
 from convai_tokens.convai.breaker import Breaker
 from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
-from convai_tokens.credentials import bearer_credential
 from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable
 from convai_tokens.lifecycle import ending, issuing
+from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 
 LOGINS = ["/login/json/", "/login/drf/", "/login/knox/"]
@@ -333,6 +333,6 @@ def test_promise_1_login_signal_never_raises(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise ValueError("not today")
 
-    monkeypatch.setattr("convai_tokens.receivers.note_login", broken)
+    monkeypatch.setattr("convai_tokens.logins.receivers.note_login", broken)
 
     assert log_in().json() == {"hello": "learner"}

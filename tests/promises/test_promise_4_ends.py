@@ -11,9 +11,9 @@ from django.contrib.auth import get_user_model, login
 from django.db import connection, transaction
 from django.test import Client, RequestFactory
 
-from convai_tokens import receivers
-from convai_tokens.credentials import session_credential
 from convai_tokens.lifecycle import issuing
+from convai_tokens.logins.credentials import session_credential
+from convai_tokens.logins.notes import receivers
 from convai_tokens.models import EndReason, LearnerSession
 from tests.conftest import ENGINES, PASSWORD
 

@@ -28,11 +28,11 @@ from hypothesis.stateful import (
 )
 
 from convai_tokens.convai.client import forget_client
-from convai_tokens.credentials import bearer_credential
 from convai_tokens.exceptions import ConvaiTokensError
 from convai_tokens.lifecycle import ending, issuing, revocation
 from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.lifecycle.sweep import sweep
+from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 
 Status = ConvaiToken.Status

@@ -95,7 +95,7 @@ def test_promise_6_logout_survives_a_failure_of_our_own(
 
     for module in ("receivers", "contrib.knox"):
         monkeypatch.setattr(f"convai_tokens.{module}.end_sessions", broken)
-    monkeypatch.setattr("convai_tokens.receivers.end_session", broken)
+    monkeypatch.setattr("convai_tokens.logins.receivers.end_session", broken)
 
     logout = client.post(f"/logout/{stack}/", headers=headers)
 

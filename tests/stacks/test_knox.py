@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 from knox.models import AuthToken
 
-from convai_tokens.credentials import bearer_credential
 from convai_tokens.lifecycle import issuing
+from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import EndReason, LearnerSession
 
 

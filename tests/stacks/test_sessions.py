@@ -17,9 +17,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from convai_tokens.convai.client import get_client
-from convai_tokens.credentials import is_stored, password_has_changed, session_credential
 from convai_tokens.exceptions import ConvaiUnavailable, SessionEnded
 from convai_tokens.lifecycle import ending, issuing
+from convai_tokens.logins.credentials import (
+    is_stored,
+    password_has_changed,
+    session_credential,
+)
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 from tests.conftest import PASSWORD
 
@@ -139,7 +143,7 @@ def test_an_html_login_costs_no_token_until_it_asks_for_one(
 def test_a_session_from_before_the_app_was_installed_gets_a_learner_session(
     convai: Any, learner: Any, client: Client, engine: str
 ) -> None:
-    from convai_tokens.credentials import SESSION_DATA_KEY
+    from convai_tokens.logins.credentials import SESSION_DATA_KEY
 
     client.force_login(learner)
     session = client.session
@@ -218,14 +222,14 @@ def test_a_session_row_deleted_by_staff_or_by_clearsessions_ends_it(
 
 
 def test_the_receivers_follow_the_engines_own_session_model() -> None:
-    from convai_tokens.receivers import _session_model
+    from convai_tokens.logins.receivers import _session_model
 
     assert _session_model() is Session
     assert import_module("django.contrib.sessions.backends.cache")
 
 
 def test_engines_without_rows_have_no_session_model(settings: Any) -> None:
-    from convai_tokens.receivers import _session_model
+    from convai_tokens.logins.receivers import _session_model
 
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 
@@ -235,7 +239,7 @@ def test_engines_without_rows_have_no_session_model(settings: Any) -> None:
 def test_two_first_requests_of_one_session_in_parallel_meet_in_one_learner_session(
     convai: Any, learner: Any, client: Client
 ) -> None:
-    from convai_tokens.credentials import SESSION_DATA_KEY
+    from convai_tokens.logins.credentials import SESSION_DATA_KEY
 
     client.force_login(learner)
     key = client.session.session_key

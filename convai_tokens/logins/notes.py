@@ -20,6 +20,7 @@ from django.http.request import RawPostDataException
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
+from ..exceptions import clean_text
 from .credentials import (
     SESSION_DATA_KEY,
     Credential,
@@ -30,7 +31,6 @@ from .credentials import (
     learner_session_id_of,
     session_credential,
 )
-from .exceptions import clean_text
 
 NOTE = "_convai_login"
 CHANGED_USER = "_convai_changed_user"

@@ -30,7 +30,12 @@ from django.utils import timezone
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
-from .conf import app_settings
+from ..conf import app_settings
+from ..exceptions import SessionEnded
+from ..lifecycle.audit import after_commit
+from ..lifecycle.ending import end_session, end_sessions
+from ..lifecycle.issuing import open_session
+from ..models import EndReason, LearnerSession, database
 from .credentials import (
     SESSION_DATA_KEY,
     SESSION_STACK,
@@ -42,11 +47,7 @@ from .credentials import (
     session_credential,
     session_key_digests,
 )
-from .exceptions import SessionEnded
-from .lifecycle.audit import after_commit
-from .lifecycle.ending import end_session, end_sessions
-from .lifecycle.issuing import open_session
-from .logins import (
+from .notes import (
     current_request,
     deleted_sessions,
     forget_login,
@@ -54,7 +55,6 @@ from .logins import (
     note_login,
     note_password_change,
 )
-from .models import EndReason, LearnerSession, database
 
 logger = logging.getLogger("convai_tokens")
 

@@ -24,7 +24,7 @@ from django.http import HttpRequest
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
-from .lifecycle.sealing import credential_digests
+from ..lifecycle.sealing import credential_digests
 
 SESSION_STACK = "session"
 SESSION_DATA_KEY = "convai_learner_session"

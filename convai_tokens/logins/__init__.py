@@ -1,0 +1,1 @@
+"""Which login, which credential, which end: between the LMS and the lifecycle."""
