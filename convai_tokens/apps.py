@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 from django.apps import AppConfig, apps
@@ -18,13 +19,18 @@ class ConvaiTokensConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks
-        from .logins import receivers  # models are loaded only by now
+        from . import checks  # models are loaded only by now
+        from .convai import client, failures
+        from .dispatch import threads
+        from .logins import receivers
 
         for check in checks.CHECKS:
             register(check)
         for check in checks.DEPLOY_CHECKS:
             register(check, deploy=True)
+        failures.hide_secrets_from_urllib3()
+        os.register_at_fork(after_in_child=client.forget_client)
+        os.register_at_fork(after_in_child=threads.forget_threads)
         receivers.connect()
         for app, module in STACKS.items():
             if apps.is_installed(app):

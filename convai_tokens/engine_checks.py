@@ -33,7 +33,7 @@ def check_task_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 def _django_task_problems() -> list[CheckMessage]:
     try:
-        from .django_task import revoke
+        from .dispatch.django_tasks import revoke
 
         backend = type(revoke.get_backend()).__name__
     except ImportError as error:
@@ -60,7 +60,7 @@ def _django_task_problems() -> list[CheckMessage]:
 
 def _celery_problems() -> list[CheckMessage]:
     try:
-        from .celery_task import revoke
+        from .dispatch.celery_tasks import revoke
     except ImportError as error:
         return [_engine_error("celery", error, "Install celery, or choose another dispatcher.")]
     try:

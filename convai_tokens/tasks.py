@@ -5,4 +5,4 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 if find_spec("celery"):
-    from . import celery_task  # noqa: F401
+    from .dispatch import celery_tasks  # noqa: F401

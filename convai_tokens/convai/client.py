@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import queue
 import threading
 import time
@@ -300,6 +299,3 @@ def forget_client() -> None:
     """Start anew: a child of a fork must leave the parent's connections and lock to the parent."""
     global _current, _lock
     _current, _lock = None, threading.Lock()
-
-
-os.register_at_fork(after_in_child=forget_client)

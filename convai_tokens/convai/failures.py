@@ -67,4 +67,6 @@ def _is_harmless(record: logging.LogRecord) -> bool:
     )
 
 
-logging.getLogger("urllib3.connection").addFilter(_is_harmless)
+def hide_secrets_from_urllib3() -> None:
+    """Keep urllib3 from logging what an answer to one of our calls may echo."""
+    logging.getLogger("urllib3.connection").addFilter(_is_harmless)

@@ -1052,7 +1052,10 @@ import os, signal, sys
 import django
 from django.conf import settings
 
-settings.configure(CONVAI_TOKENS={"API_KEY": "a-key", "BASE_URL": sys.argv[1]})
+settings.configure(
+    CONVAI_TOKENS={"API_KEY": "a-key", "BASE_URL": sys.argv[1]},
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "convai_tokens"],
+)
 django.setup()
 from convai_tokens.convai import client
 

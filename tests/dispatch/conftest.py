@@ -13,7 +13,7 @@ import pytest
 from django.contrib import admin
 from django.db import connection
 
-from convai_tokens import dispatch
+from convai_tokens.dispatch import threads
 
 from .engines import (
     Engine,
@@ -29,7 +29,7 @@ from .engines import (
 def _no_work_left_behind() -> Iterator[None]:
     """What one test left to the dispatcher's threads must not reach the next one's tables."""
     yield
-    eventually(lambda: dispatch._queue.unfinished_tasks == 0)
+    eventually(lambda: threads._queue.unfinished_tasks == 0)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def task_store(
     with connection.schema_editor() as editor:
         editor.create_model(DBTaskResult)
     yield DBTaskResult
-    eventually(lambda: dispatch._queue.unfinished_tasks == 0)
+    eventually(lambda: threads._queue.unfinished_tasks == 0)
     if DBTaskResult._meta.db_table in connection.introspection.table_names():
         with connection.schema_editor() as editor:
             editor.delete_model(DBTaskResult)
@@ -114,7 +114,7 @@ def celery_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
         return app
 
     yield make
-    eventually(lambda: dispatch._queue.unfinished_tasks == 0)
+    eventually(lambda: threads._queue.unfinished_tasks == 0)
     for app in apps:
         app.close()
 
@@ -143,7 +143,7 @@ def celery_engine(celery_app: Callable[..., Any], convai: Any) -> Iterator[Calla
         )
 
     yield make
-    eventually(lambda: dispatch._queue.unfinished_tasks == 0)
+    eventually(lambda: threads._queue.unfinished_tasks == 0)
     for app in made:
         queue = app.conf.task_default_queue
         with app.connection_for_write() as broker_connection:
@@ -169,7 +169,7 @@ def without_module(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let imports of these modules fail as if they weren't installed."""
 
     def hide(*names: str) -> None:
-        for name in ("celery_task", "django_task", "tasks"):
+        for name in ("dispatch.celery_tasks", "dispatch.django_tasks", "tasks"):
             monkeypatch.delitem(sys.modules, f"convai_tokens.{name}", raising=False)
         for name in names:
             monkeypatch.setitem(sys.modules, name, None)

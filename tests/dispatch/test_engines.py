@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from convai_tokens import dispatch
+from convai_tokens.dispatch import threads
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, TokenEvent
 
@@ -23,7 +23,7 @@ Status = ConvaiToken.Status
 
 def handed_over() -> bool:
     """Tell whether the dispatcher's threads are done."""
-    return dispatch._queue.unfinished_tasks == 0
+    return threads._queue.unfinished_tasks == 0
 
 
 def revoke_counts(convai: Any) -> list[int]:

@@ -13,6 +13,7 @@ from django.db import connections
 from django.test import Client
 
 from convai_tokens import dispatch
+from convai_tokens.dispatch import threads
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken
 
@@ -20,7 +21,7 @@ from .engines import ROOT, eventually
 
 
 def handed_over() -> bool:
-    return dispatch._queue.unfinished_tasks == 0
+    return threads._queue.unfinished_tasks == 0
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,8 @@ def test_no_engine_is_imported_unless_it_is_chosen() -> None:
         "from django.core.management import call_command; call_command('check');"
         "import convai_tokens.lifecycle.sweep, convai_tokens.urls;"
         "names = ('celery', 'kombu', 'django_tasks', 'django_tasks_db',"
-        " 'convai_tokens.celery_task', 'convai_tokens.django_task', 'convai_tokens.tasks');"
+        " 'convai_tokens.dispatch.celery_tasks', 'convai_tokens.dispatch.django_tasks',"
+        " 'convai_tokens.tasks');"
         "print('imported:', [name for name in names if name in sys.modules])"
     )
 
@@ -91,7 +93,7 @@ def test_the_module_of_tasks_is_importable_without_celery(
 
     import convai_tokens.tasks as tasks
 
-    assert not hasattr(tasks, "celery_task")
+    assert not hasattr(tasks, "celery_tasks")
 
 
 def test_a_backend_that_runs_tasks_at_once_does_so_outside_of_the_request(
@@ -103,16 +105,16 @@ def test_a_backend_that_runs_tasks_at_once_does_so_outside_of_the_request(
     log_in: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from convai_tokens import django_task
+    from convai_tokens.dispatch import django_tasks
 
     called_in: list[threading.Thread] = []
-    attempt = django_task.attempt
+    attempt = django_tasks.attempt
 
     def noted(token_ids: list[int]) -> int:
         called_in.append(threading.current_thread())
         return attempt(token_ids)
 
-    monkeypatch.setattr(django_task, "attempt", noted)
+    monkeypatch.setattr(django_tasks, "attempt", noted)
     task_backend("ImmediateBackend")
     convai_settings(DISPATCHER="convai_tokens.dispatch.django_task")
     log_in()
@@ -129,8 +131,8 @@ def test_a_backend_that_runs_tasks_at_once_does_so_outside_of_the_request(
 def test_after_a_failure_a_thread_drops_its_connections_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(dispatch, "THREADS", 1)
-    dispatch._forget_threads()
+    monkeypatch.setattr(threads, "THREADS", 1)
+    threads.forget_threads()
     first_is_in, rest_is_queued = threading.Event(), threading.Event()
     done: list[str] = []
 
@@ -138,7 +140,7 @@ def test_after_a_failure_a_thread_drops_its_connections_and_goes_on(
 
     def close_all() -> None:
         # Threads of an earlier test may be closing theirs.
-        if threading.current_thread() in dispatch._threads:
+        if threading.current_thread() in threads._threads:
             done.append("closed")
         really_close_all()
 

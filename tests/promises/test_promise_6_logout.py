@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from convai_tokens import dispatch
+from convai_tokens.dispatch import threads
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
 from tests.conftest import ENGINES, PASSWORD
@@ -41,7 +42,7 @@ def test_promise_6_logout_answers_at_once_and_the_sweep_pays_later(
 
     assert logout.status_code == 204
     # The dispatcher is another thread: wait until it has tried, and gave the lease back.
-    dispatch._queue.join()
+    threads._queue.join()
     assert ConvaiToken.objects.get().status == ConvaiToken.Status.REVOKING
     assert convai.live() == [login.json()["convai"]["apiAuthToken"]]
     convai.set(hang=False, reset=False, faults={})
@@ -72,7 +73,7 @@ def test_promise_6_logout_does_not_run_the_call_in_its_own_thread(
 
     assert logout.status_code == 204  # while the dispatcher still holds
     release.set()
-    dispatch._queue.join()
+    threads._queue.join()
     assert called_in
     assert threading.main_thread() not in called_in
 
@@ -93,7 +94,7 @@ def test_promise_6_logout_survives_a_failure_of_our_own(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise DatabaseError("the tables are not there")
 
-    for module in ("receivers", "contrib.knox"):
+    for module in ("logins.receivers", "contrib.knox"):
         monkeypatch.setattr(f"convai_tokens.{module}.end_sessions", broken)
     monkeypatch.setattr("convai_tokens.logins.receivers.end_session", broken)
 
@@ -215,11 +216,11 @@ def test_promise_6_a_full_queue_leaves_the_rest_to_the_sweep(
 
     monkeypatch.setattr(dispatch, "attempt", hold)
 
-    dispatch.thread(list(range(dispatch.QUEUE_LENGTH * 2)))
+    dispatch.thread(list(range(threads.QUEUE_LENGTH * 2)))
 
     assert not ended.is_set()  # it did not wait for a place
     release.set()
-    dispatch._queue.join()
+    threads._queue.join()
 
 
 def test_promise_6_logout_of_a_learner_who_deleted_the_account_is_committed(

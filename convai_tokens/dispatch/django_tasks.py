@@ -7,7 +7,7 @@ try:
 except ImportError:  # Django 5.2
     from django_tasks import task  # type: ignore[no-redef, unused-ignore]
 
-from .lifecycle.revocation import attempt
+from ..lifecycle.revocation import attempt
 
 
 @task

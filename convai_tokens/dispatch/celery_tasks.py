@@ -6,8 +6,8 @@ from typing import Any
 
 from celery import shared_task
 
-from .lifecycle.revocation import attempt
-from .lifecycle.sweep import sweep as sweep_once
+from ..lifecycle.revocation import attempt
+from ..lifecycle.sweep import sweep as sweep_once
 
 
 def _revoke(token_ids: list[int]) -> None:
