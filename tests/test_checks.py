@@ -17,10 +17,10 @@ from django.db import connections
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from convai_tokens import checks
-from convai_tokens.checks import CHECKS, DEPLOY_CHECKS, is_loopback
+from convai_tokens.checks import CHECKS, DEPLOY_CHECKS, configuration, engines, site
+from convai_tokens.checks.configuration import is_loopback
+from convai_tokens.checks.site import MIDDLEWARE, OUTSIDE, check_urls
 from convai_tokens.conf import DEFAULTS
-from convai_tokens.site_checks import MIDDLEWARE, OUTSIDE, check_urls
 from convai_tokens.views import TokenView
 
 ConvaiSettings = Callable[..., None]
@@ -71,7 +71,13 @@ def test_every_check_is_bound_and_the_deploy_checks_only_for_deployment() -> Non
 
 
 def test_no_check_of_the_module_is_left_unbound() -> None:
-    written = {value for name, value in vars(checks).items() if name.startswith("check_")}
+    modules = (configuration, engines, site)
+    written = {
+        value
+        for module in modules
+        for name, value in vars(module).items()
+        if name.startswith("check_")
+    }
 
     assert written == {*CHECKS, *DEPLOY_CHECKS}
 

@@ -26,10 +26,21 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from convai_sandbox.process import Sandbox
-from convai_tokens import health, health_convai, health_step, health_token
 from convai_tokens.convai.client import ConvaiClient, get_client
+from convai_tokens.doctor import (
+    installation as health,
+)
+from convai_tokens.doctor import (
+    network as health_convai,
+)
+from convai_tokens.doctor import (
+    step as health_step,
+)
+from convai_tokens.doctor import (
+    trial as health_token,
+)
+from convai_tokens.doctor.step import Status, Step
 from convai_tokens.exceptions import ConvaiUnavailable
-from convai_tokens.health_step import Status, Step
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.lifecycle.sweep import SEEN_KEY
 from convai_tokens.management.commands import convai_doctor

@@ -9,7 +9,7 @@ import pytest
 from django.core.checks import CheckMessage
 
 from convai_tokens import dispatch
-from convai_tokens.engine_checks import check_task_engine
+from convai_tokens.checks.engines import check_task_engine
 
 ConvaiSettings = Callable[..., None]
 WithoutModule = Callable[..., None]

@@ -18,8 +18,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from ... import __version__, health, health_convai, health_token
-from ...health_step import Status, Step, skipped, verdict
+from ... import __version__
+from ...doctor import installation as health
+from ...doctor import network as health_convai
+from ...doctor import trial as health_token
+from ...doctor.step import Status, Step, skipped, verdict
 
 EXIT = {Status.OK: 0, Status.WARNING: 1, Status.FAILED: 2}
 MARKS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILED: "✗", Status.SKIPPED: "-"}

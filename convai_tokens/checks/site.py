@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django.db import connections
 from django.urls import URLResolver, get_resolver
 
-from .models import database
+from ..models import database
 
 MIDDLEWARE = "convai_tokens.middleware.ConvaiTokenMiddleware"
 TOKEN_VIEW = "convai_tokens.views.TokenView"  # noqa: S105 - a class's name

@@ -1,12 +1,12 @@
 """System checks: one id for each mistake, each with a hint; no network, no database.
 
-Those of this app's own settings; ``site_checks.py`` has those of what the site puts around it.
+Those of this app's own settings; ``site.py`` has those of what the site puts around it.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,18 +16,14 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 from django.utils.module_loading import import_string
 
-from .conf import DEFAULTS, app_settings
-from .engine_checks import check_task_engine
-from .payloads import named_end_user
-from .site_checks import check_isolation, check_middleware, check_shared_cache, check_urls
+from ..conf import DEFAULTS, app_settings
+from ..payloads import named_end_user
 
 DOTTED_PATHS = ("ISSUE_IF", "END_USER", "PAYLOAD", "DISPATCHER")
 SECONDS = ("CONNECT_TIMEOUT", "READ_TIMEOUT", "LOGIN_BUDGET")
 COUNTS = ("MAX_LIVE_TOKENS", "MAX_CONCURRENT")
 PERIODS = ("REVOKE_HORIZON", "RETENTION")
 MIN_KEY_LENGTH = 32
-
-Check = Callable[..., list[CheckMessage]]
 
 
 def is_loopback(host: str | None) -> bool:
@@ -206,19 +202,3 @@ def check_own_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             id="convai_tokens.W010",
         )
     ]
-
-
-CHECKS: tuple[Check, ...] = (
-    check_api_key,
-    check_base_url,
-    check_names,
-    check_middleware,
-    check_paths,
-    check_end_user,
-    check_values,
-    check_encryption_keys,
-    check_task_engine,
-    check_urls,
-    check_isolation,
-)
-DEPLOY_CHECKS: tuple[Check, ...] = (check_own_keys, check_shared_cache)

@@ -8,8 +8,8 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 
-from . import dispatch
-from .conf import app_settings
+from .. import dispatch
+from ..conf import app_settings
 
 # Of Django's tasks framework: the first runs a task at once, the second never.
 BACKENDS_WITHOUT_A_WORKER = ("ImmediateBackend", "DummyBackend")
@@ -33,7 +33,7 @@ def check_task_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 def _django_task_problems() -> list[CheckMessage]:
     try:
-        from .dispatch.django_tasks import revoke
+        from ..dispatch.django_tasks import revoke
 
         backend = type(revoke.get_backend()).__name__
     except ImportError as error:
@@ -60,7 +60,7 @@ def _django_task_problems() -> list[CheckMessage]:
 
 def _celery_problems() -> list[CheckMessage]:
     try:
-        from .dispatch.celery_tasks import revoke
+        from ..dispatch.celery_tasks import revoke
     except ImportError as error:
         return [_engine_error("celery", error, "Install celery, or choose another dispatcher.")]
     try:

@@ -1,6 +1,6 @@
 """The doctor's steps on the way to Convai: is it reached, trusted, and on time?
 
-The texts hold no secret: see ``health_step.py``.
+The texts hold no secret: see ``step.py``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from django.utils import timezone
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
 
-from .conf import app_settings
-from .health_step import Step, failed, ok, skipped, timed, warning
+from ..conf import app_settings
+from .step import Step, failed, ok, skipped, timed, warning
 
 CERTIFICATE_ENDS = timedelta(days=7)  # the shortest certificates in use live for about that long
 CLOCK_DIFFERS, CLOCK_WRONG = timedelta(seconds=30), timedelta(minutes=5)

@@ -1,6 +1,6 @@
 """The doctor's steps that call nobody: settings, tables, keys, what is owed, cache and sweep.
 
-Each names its likely cause and fix. Those that ask Convai are in ``health_convai.py``.
+Each names its likely cause and fix. Those that ask Convai are in ``network.py``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from . import checks, site_checks
-from .conf import app_settings
-from .exceptions import SealBroken
-from .health_step import Status, Step, failed, ok, skipped, timed, warning
-from .lifecycle.sealing import seal, unseal
-from .lifecycle.sweep import last_seen
-from .models import ConvaiToken, TokenEvent, database
+from ..checks import CHECKS, Check, configuration, site
+from ..conf import app_settings
+from ..exceptions import SealBroken
+from ..lifecycle.sealing import seal, unseal
+from ..lifecycle.sweep import last_seen
+from ..models import ConvaiToken, TokenEvent, database
+from .step import Status, Step, failed, ok, skipped, timed, warning
 
 SAMPLE, MOST_OWED = 50, 500  # sealed values that are opened
 OWED_LONG = timedelta(minutes=15)  # above revocation.LONGEST_DELAY: tried more than once
@@ -37,7 +37,7 @@ Kind = TokenEvent.Kind
 Token = ConvaiToken.Status
 
 
-def _messages(run: Iterable[checks.Check], detail: str) -> Step:
+def _messages(run: Iterable[Check], detail: str) -> Step:
     """Return what these system checks say."""
     found = [message for check in run for message in check(None) if not message.is_silenced()]
     if not found:
@@ -83,20 +83,20 @@ def base_url() -> Step:
         return failed(f"BASE_URL is no URL ({type(error).__name__}).", "A typing mistake.", fix)
     # Part by part, for a user and a password in it are not to be shown.
     where = f"{url.scheme}, {url.hostname}{f', port {port}' if port else ''}."
-    return _messages([checks.check_base_url], where)
+    return _messages([configuration.check_base_url], where)
 
 
 @timed
 def system_checks() -> Step:
     """Do the app's own system checks pass, but for those that have a step here?"""
-    own = (checks.check_api_key, checks.check_base_url, site_checks.check_middleware)
-    return _messages([check for check in checks.CHECKS if check not in own], "All pass.")
+    own = (configuration.check_api_key, configuration.check_base_url, site.check_middleware)
+    return _messages([check for check in CHECKS if check not in own], "All pass.")
 
 
 @timed
 def middleware() -> Step:
     """Is the middleware there, and inside of those that it needs?"""
-    return _messages([site_checks.check_middleware], "In place.")
+    return _messages([site.check_middleware], "In place.")
 
 
 @timed
@@ -210,7 +210,7 @@ def given_up() -> Step:
 
 def cache_is_shared() -> bool:
     """Tell whether the default cache is one for all processes, as far as its backend tells."""
-    return not site_checks.check_shared_cache(None)
+    return not site.check_shared_cache(None)
 
 
 @timed

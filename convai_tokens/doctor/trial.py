@@ -1,6 +1,6 @@
 """The doctor's trial: does Convai generate, extend and revoke a token?
 
-The texts hold no secret: see ``health_step.py``.
+The texts hold no secret: see ``step.py``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import TypeVar
 from django.db import connections
 from django.utils import timezone
 
-from .conf import Secret, app_settings
-from .convai.client import ConvaiClient
-from .exceptions import ConvaiTokensError, TokenGone
-from .health_convai import TRY_LATER
-from .health_step import Step, failed, ok, skipped, timed, warning
+from ..conf import Secret, app_settings
+from ..convai.client import ConvaiClient
+from ..exceptions import ConvaiTokensError, TokenGone
+from .network import TRY_LATER
+from .step import Step, failed, ok, skipped, timed, warning
 
 LIFETIME = (timedelta(minutes=30), timedelta(minutes=90))  # Convai documents about an hour
 PAUSES = (0.0, 1.0, 2.0)  # seconds before each try to revoke the doctor's own token

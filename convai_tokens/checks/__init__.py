@@ -1,0 +1,26 @@
+"""System checks: one id for each mistake, each with a hint; no network, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.core.checks import CheckMessage
+
+from . import configuration, engines, site
+
+Check = Callable[..., list[CheckMessage]]
+
+CHECKS: tuple[Check, ...] = (
+    configuration.check_api_key,
+    configuration.check_base_url,
+    configuration.check_names,
+    site.check_middleware,
+    configuration.check_paths,
+    configuration.check_end_user,
+    configuration.check_values,
+    configuration.check_encryption_keys,
+    engines.check_task_engine,
+    site.check_urls,
+    site.check_isolation,
+)
+DEPLOY_CHECKS: tuple[Check, ...] = (configuration.check_own_keys, site.check_shared_cache)
