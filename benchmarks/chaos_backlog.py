@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from convai_tokens.models import TokenStatus
+
 from .chaos_ceiling import calls_per_second
 from .chaos_learners import make_users
 from .chaos_world import DAY, Process, Report, Sweeper, World, all_stopped, cpu
@@ -230,7 +232,7 @@ def _fill(world: World, count: int) -> None:
             ConvaiToken(
                 id=row,
                 session=session,
-                status=ConvaiToken.Status.REVOKING,
+                status=TokenStatus.REVOKING,
                 sealed=seal(value, row),
                 fingerprint=fingerprint(value),
                 generated_at=now,

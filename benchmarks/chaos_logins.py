@@ -21,6 +21,8 @@ from statistics import median
 
 import requests
 
+from convai_tokens.models import TokenStatus
+
 from .chaos_hooks import GENERATED, KEPT
 from .chaos_learners import Learner, make_users
 from .chaos_world import Report, Web, World, kill
@@ -152,7 +154,7 @@ def _judge(kills: list[Kill], report: Report) -> None:
     from convai_tokens.models import ConvaiToken
 
     tokens = ConvaiToken.objects
-    generating = tokens.filter(status=ConvaiToken.Status.GENERATING)
+    generating = tokens.filter(status=TokenStatus.GENERATING)
     died = generating.count()
     longer_ago = STALE + timedelta(seconds=1)
     for token in generating:
@@ -161,7 +163,7 @@ def _judge(kills: list[Kill], report: Report) -> None:
 
     known = set(tokens.exclude(fingerprint="").values_list("fingerprint", flat=True))
     unknown = Counter(
-        tokens.filter(status=ConvaiToken.Status.UNKNOWN).values_list("session__username", flat=True)
+        tokens.filter(status=TokenStatus.UNKNOWN).values_list("session__username", flat=True)
     )
     lost = [[value for value in kill.tokens if fingerprint(value) not in known] for kill in kills]
     unaccounted = sum(

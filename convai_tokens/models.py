@@ -1,14 +1,13 @@
 """The three tables: learner sessions, their Convai tokens, and the events of both.
 
-Only ``lifecycle.py``, ``revocation.py`` and ``tidying.py`` change their state. All times are aware
-UTC.
+Only ``lifecycle/`` changes their state. All times are aware UTC.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
 from django.conf import settings
@@ -28,6 +27,13 @@ def database() -> str:
     return router.db_for_write(ConvaiToken)
 
 
+class PrimaryManager(models.Manager[Row]):
+    """Reads where the rows are written: a replica may not have them yet."""
+
+    def get_queryset(self) -> models.QuerySet[Row]:
+        return super().get_queryset().using(database())
+
+
 class EndReason(models.TextChoices):
     """What ended a learner session."""
 
@@ -41,6 +47,42 @@ class EndReason(models.TextChoices):
     USER_DELETED = "user_deleted", _("User deleted")
     STAFF = "staff", _("Ended by staff")
     API = "api", _("Ended by the LMS's code")
+
+
+class TokenStatus(models.TextChoices):
+    """Where a Convai token stands; it moves forward only."""
+
+    GENERATING = "generating", _("generating")
+    ACTIVE = "active", _("active")
+    EXPIRED = "expired", _("expired")
+    REVOKING = "revoking", _("revocation owed")
+    REVOKED = "revoked", _("revoked")
+    GONE = "gone", _("gone")
+    LAPSED = "lapsed", _("lapsed")
+    FAILED = "failed", _("failed")
+    UNKNOWN = "unknown", _("unknown")
+
+
+# Statuses that count towards MAX_LIVE_TOKENS.
+LIVE = (TokenStatus.GENERATING, TokenStatus.ACTIVE)
+# Statuses in which Convai may hold a live token whose revocation nobody has asked for yet.
+REVOCABLE = (*LIVE, TokenStatus.EXPIRED)
+
+
+class EventKind(models.TextChoices):
+    """Which step an event records."""
+
+    SESSION_STARTED = "session_started", _("session started")
+    SESSION_ENDED = "session_ended", _("session ended")
+    GENERATED = "generated", _("generated")
+    EXTENDED = "extended", _("extended")
+    EXPIRED = "expired", _("expired")
+    OWED = "owed", _("revocation owed")
+    REVOKED = "revoked", _("revoked")
+    GONE = "gone", _("gone")
+    LAPSED = "lapsed", _("lapsed")
+    FAILED = "failed", _("failed")
+    UNKNOWN = "unknown", _("unknown")
 
 
 class TakingQuerySet(models.QuerySet[Row]):
@@ -109,11 +151,10 @@ class LearnerSession(models.Model):
     device = models.CharField(_("device"), max_length=120, blank=True)
     started_at = models.DateTimeField(_("started"), default=timezone.now)
     ended_at = models.DateTimeField(_("ended"), null=True)
-    end_reason = models.CharField(
-        _("end reason"), max_length=20, blank=True, choices=EndReason.choices
-    )
+    end_reason = models.CharField(_("end reason"), max_length=20, blank=True, choices=EndReason)
 
     objects = LearnerSessionQuerySet.as_manager()
+    primary = PrimaryManager.from_queryset(LearnerSessionQuerySet)()
 
     class Meta:
         verbose_name = _("learner session")
@@ -129,7 +170,7 @@ class LearnerSession(models.Model):
 class ConvaiTokenQuerySet(TakingQuerySet["ConvaiToken"]):
     def owed(self) -> ConvaiTokenQuerySet:
         """Return the tokens that have to be revoked and aren't confirmed as revoked."""
-        return self.filter(status=ConvaiToken.Status.REVOKING)
+        return self.filter(status=TokenStatus.REVOKING)
 
     def due(self, now: datetime) -> ConvaiTokenQuerySet:
         """Return the owed revocations to try now: the value is known, and nobody holds a claim."""
@@ -154,17 +195,6 @@ class ConvaiTokenQuerySet(TakingQuerySet["ConvaiToken"]):
 class ConvaiToken(models.Model):
     """One Convai token, from before it was generated until long after it is dead."""
 
-    class Status(models.TextChoices):
-        GENERATING = "generating", _("generating")
-        ACTIVE = "active", _("active")
-        EXPIRED = "expired", _("expired")
-        REVOKING = "revoking", _("revocation owed")
-        REVOKED = "revoked", _("revoked")
-        GONE = "gone", _("gone")
-        LAPSED = "lapsed", _("lapsed")
-        FAILED = "failed", _("failed")
-        UNKNOWN = "unknown", _("unknown")
-
     id = models.BigAutoField(primary_key=True)
     session = models.ForeignKey(
         LearnerSession,
@@ -173,7 +203,7 @@ class ConvaiToken(models.Model):
         verbose_name=_("learner session"),
     )
     status = models.CharField(
-        _("status"), max_length=12, choices=Status.choices, default=Status.GENERATING
+        _("status"), max_length=12, choices=TokenStatus, default=TokenStatus.GENERATING
     )
     sealed = models.TextField(blank=True, editable=False)
     fingerprint = models.CharField(_("fingerprint"), max_length=16, blank=True, db_index=True)
@@ -190,6 +220,7 @@ class ConvaiToken(models.Model):
     last_error = models.CharField(_("last error"), max_length=MAX_TEXT, blank=True)
 
     objects = ConvaiTokenQuerySet.as_manager()
+    primary = PrimaryManager.from_queryset(ConvaiTokenQuerySet)()
 
     class Meta:
         verbose_name = _("Convai token")
@@ -206,28 +237,6 @@ class ConvaiToken(models.Model):
     def __str__(self) -> str:
         return f"{self.pk} ({self.fingerprint or self.status})"
 
-    @property
-    def time_left(self) -> timedelta:
-        """How long the token lives on by our clock; zero unless it is active."""
-        if self.status != self.Status.ACTIVE or self.expires_at is None:
-            return timedelta()
-        return max(self.expires_at - timezone.now(), timedelta())
-
-
-# Statuses that count towards MAX_LIVE_TOKENS.
-LIVE = (ConvaiToken.Status.GENERATING, ConvaiToken.Status.ACTIVE)
-# Statuses in which Convai may hold a live token whose revocation nobody has asked for yet.
-REVOCABLE = (*LIVE, ConvaiToken.Status.EXPIRED)
-
-
-def revocable(path: str = "") -> Q:
-    """Return the condition for tokens to revoke; ``path`` leads to them, as in ``"tokens__"``.
-
-    Of the expired ones those whose value isn't wiped yet: Convai may know an extension of theirs.
-    """
-    unwiped = {f"{path}status": ConvaiToken.Status.EXPIRED, f"{path}sealed__gt": ""}
-    return Q(**{f"{path}status__in": LIVE}) | Q(**unwiped)
-
 
 class TokenEventQuerySet(models.QuerySet["TokenEvent"]):
     def update(self, **kwargs: Any) -> NoReturn:
@@ -237,19 +246,6 @@ class TokenEventQuerySet(models.QuerySet["TokenEvent"]):
 
 class TokenEvent(models.Model):
     """One step of a session or a token. Rows are added and purged, never changed."""
-
-    class Kind(models.TextChoices):
-        SESSION_STARTED = "session_started", _("session started")
-        SESSION_ENDED = "session_ended", _("session ended")
-        GENERATED = "generated", _("generated")
-        EXTENDED = "extended", _("extended")
-        EXPIRED = "expired", _("expired")
-        OWED = "owed", _("revocation owed")
-        REVOKED = "revoked", _("revoked")
-        GONE = "gone", _("gone")
-        LAPSED = "lapsed", _("lapsed")
-        FAILED = "failed", _("failed")
-        UNKNOWN = "unknown", _("unknown")
 
     id = models.BigAutoField(primary_key=True)
     # No constraints in the database: for each event InnoDB would lock the session's and the token's
@@ -269,7 +265,7 @@ class TokenEvent(models.Model):
         related_name="events",
         verbose_name=_("Convai token"),
     )
-    kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    kind = models.CharField(_("kind"), max_length=16, choices=EventKind)
     at = models.DateTimeField(_("at"), default=timezone.now)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -281,6 +277,7 @@ class TokenEvent(models.Model):
     detail = models.CharField(_("detail"), max_length=MAX_TEXT, blank=True)
 
     objects = TokenEventQuerySet.as_manager()
+    primary = PrimaryManager.from_queryset(TokenEventQuerySet)()
 
     class Meta:
         verbose_name = _("token event")

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from convai_tokens.lifecycle.sealing import fingerprint, seal
-from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
+from convai_tokens.models import ConvaiToken, EventKind, LearnerSession, TokenEvent, TokenStatus
 
 ADMIN = "/admin/convai_tokens/"
 SESSIONS, TOKENS, EVENTS = ADMIN + "learnersession/", ADMIN + "convaitoken/", ADMIN + "tokenevent/"
@@ -25,7 +25,7 @@ def make_session(username: str = "learner", **fields: Any) -> LearnerSession:
     user, _ = get_user_model().objects.get_or_create(username=username)
     fields = {"stack": "knox", "device": "kiosk-3", "credential_digest": "d1" * 32, **fields}
     session = LearnerSession.objects.create(user=user, username=username, **fields)
-    TokenEvent.objects.create(session=session, kind=TokenEvent.Kind.SESSION_STARTED)
+    TokenEvent.objects.create(session=session, kind=EventKind.SESSION_STARTED)
     return session
 
 
@@ -35,11 +35,11 @@ def make_token(
     """Add an active token of an hour, sealed as the lifecycle seals it, with its event."""
     session = session or make_session()
     fields = {"expires_at": timezone.now() + timedelta(hours=1), **fields}
-    fields = {"status": ConvaiToken.Status.ACTIVE, "fingerprint": fingerprint(value), **fields}
+    fields = {"status": TokenStatus.ACTIVE, "fingerprint": fingerprint(value), **fields}
     token = ConvaiToken.objects.create(session=session, **fields)
     token.sealed = seal(value, token.pk)
     token.save(update_fields=["sealed"])
-    TokenEvent.objects.create(session=session, token=token, kind=TokenEvent.Kind.GENERATED)
+    TokenEvent.objects.create(session=session, token=token, kind=EventKind.GENERATED)
     return token
 
 

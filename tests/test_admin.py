@@ -20,7 +20,14 @@ from django.utils import timezone
 from convai_tokens.admin import base
 from convai_tokens.lifecycle import audit, ending
 from convai_tokens.lifecycle.sealing import fingerprint
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
+from convai_tokens.models import (
+    ConvaiToken,
+    EndReason,
+    EventKind,
+    LearnerSession,
+    TokenEvent,
+    TokenStatus,
+)
 
 from .admin_rows import (
     ADMIN,
@@ -37,7 +44,6 @@ from .admin_rows import (
 )
 
 pytestmark = pytest.mark.django_db
-Status = ConvaiToken.Status
 LISTS = [SESSIONS, TOKENS, EVENTS]
 
 
@@ -148,7 +154,7 @@ def test_the_token_list_tells_how_each_token_stands(auditor: Client) -> None:
             end_reason=EndReason.PASSWORD_CHANGED,
         ),
         "owed-one",
-        status=Status.REVOKING,
+        status=TokenStatus.REVOKING,
         owed_since=timezone.now() - timedelta(hours=2),
     )
 
@@ -216,7 +222,7 @@ def test_filters_and_search_find(auditor: Client, address: str, query: str, foun
     ended = make_session(
         "learner-2", stack="session", ended_at=timezone.now(), end_reason=EndReason.LOGOUT
     )
-    make_token(ended, "three", status=Status.REVOKING)
+    make_token(ended, "three", status=TokenStatus.REVOKING)
 
     page = auditor.get(f"{address}?{query}")
 
@@ -238,8 +244,8 @@ def test_the_filter_by_stack_offers_what_learners_log_in_with(auditor: Client) -
 def test_a_token_page_shows_its_own_events_and_no_others(auditor: Client) -> None:
     session = make_session()
     token, other = make_token(session, "one"), make_token(session, "two")
-    audit.record(TokenEvent.Kind.EXTENDED, session.pk, token.pk, "detail of this token")
-    audit.record(TokenEvent.Kind.EXTENDED, session.pk, other.pk, "detail of the other")
+    audit.record(EventKind.EXTENDED, session.pk, token.pk, "detail of this token")
+    audit.record(EventKind.EXTENDED, session.pk, other.pk, "detail of the other")
 
     content = auditor.get(f"{TOKENS}{token.pk}/change/").content.decode()
 
@@ -316,7 +322,7 @@ def test_a_deleted_learner_leaves_the_audit(administrator: Client) -> None:
     assert not get_user_model().objects.filter(pk=user.pk).exists()
     token.refresh_from_db()
     session = LearnerSession.objects.get(pk=token.session_id)
-    assert token.status == Status.REVOKING
+    assert token.status == TokenStatus.REVOKING
     assert (session.user, session.username) == (None, "learner")
     assert session.end_reason == EndReason.USER_DELETED
     assert "learner" in administrator.get(f"{SESSIONS}{session.pk}/change/").content.decode()
@@ -332,7 +338,7 @@ def test_a_deleted_staff_member_leaves_the_events(administrator: Client) -> None
 
     assert not get_user_model().objects.filter(pk=actor.pk).exists()
     assert TokenEvent.objects.count() == before
-    event = TokenEvent.objects.get(token=token, kind=TokenEvent.Kind.OWED)
+    event = TokenEvent.objects.get(token=token, kind=EventKind.OWED)
     assert (event.actor, event.detail) == (None, "Revoked by staff")
 
 

@@ -16,7 +16,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from convai_tokens.admin import base
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
+from convai_tokens.models import (
+    ConvaiToken,
+    EndReason,
+    EventKind,
+    LearnerSession,
+    TokenEvent,
+    TokenStatus,
+)
 
 from .admin_rows import (
     SESSIONS,
@@ -30,8 +37,6 @@ from .admin_rows import (
 )
 
 pytestmark = pytest.mark.django_db
-Status = ConvaiToken.Status
-Kind = TokenEvent.Kind
 ACTIONS = [
     (TOKENS, "revoke_selected", "revoke_convaitoken"),
     (SESSIONS, "end_selected", "end_learnersession"),
@@ -51,9 +56,9 @@ def ender(db: None) -> Client:
 def untouched(token: ConvaiToken) -> bool:
     """Tell whether nothing has happened to the token and its session."""
     token = ConvaiToken.objects.select_related("session").get(pk=token.pk)
-    told = TokenEvent.objects.filter(kind__in=[Kind.OWED, Kind.SESSION_ENDED])
+    told = TokenEvent.objects.filter(kind__in=[EventKind.OWED, EventKind.SESSION_ENDED])
     return (
-        (token.status, token.session.ended_at) == (Status.ACTIVE, None)
+        (token.status, token.session.ended_at) == (TokenStatus.ACTIVE, None)
         and not told.exists()
         and not LogEntry.objects.exists()
     )
@@ -84,14 +89,14 @@ def test_revoking_asks_first_and_then_does_it_as_the_staff_member(revoker: Clien
     done = revoker.post(TOKENS, confirmation(asked), follow=True)
 
     token.refresh_from_db()
-    assert token.status == Status.REVOKING
+    assert token.status == TokenStatus.REVOKING
     assert token.owed_since is not None
     assert messages(done) == ["1 token is being revoked."]
-    event = TokenEvent.objects.get(kind=Kind.OWED)
+    event = TokenEvent.objects.get(kind=EventKind.OWED)
     staff = get_user_model().objects.get(username="revoker")
     assert (event.token, event.actor, event.detail) == (token, staff, "Revoked by staff")
     other.refresh_from_db()
-    assert other.status == Status.ACTIVE
+    assert other.status == TokenStatus.ACTIVE
     assert other.session.ended_at is None
 
 
@@ -112,14 +117,16 @@ def test_ending_asks_first_and_then_does_it_as_the_staff_member(ender: Client) -
     token.refresh_from_db()
     assert session.end_reason == EndReason.STAFF
     assert session.ended_at is not None
-    assert token.status == Status.REVOKING
+    assert token.status == TokenStatus.REVOKING
     assert other.ended_at is None
     assert messages(done) == ["1 learner session was ended."]
     staff = get_user_model().objects.get(username="ender")
-    events = TokenEvent.objects.filter(kind__in=[Kind.SESSION_ENDED, Kind.OWED]).order_by("pk")
+    events = TokenEvent.objects.filter(kind__in=[EventKind.SESSION_ENDED, EventKind.OWED]).order_by(
+        "pk"
+    )
     assert [(event.kind, event.actor) for event in events] == [
-        (Kind.SESSION_ENDED, staff),
-        (Kind.OWED, staff),
+        (EventKind.SESSION_ENDED, staff),
+        (EventKind.OWED, staff),
     ]
 
 
@@ -139,7 +146,7 @@ def test_a_revoked_token_is_dead_at_convai_and_the_learner_goes_on(
     )
 
     assert convai.live() == []
-    assert ConvaiToken.objects.get().status == Status.REVOKED
+    assert ConvaiToken.objects.get().status == TokenStatus.REVOKED
     assert LearnerSession.objects.get().ended_at is None
     assert value not in page.content.decode()
 
@@ -243,7 +250,7 @@ def test_select_all_reaches_every_page_and_stays_within_the_filter(
 
     assert len(data[ACTION_CHECKBOX_NAME]) == 50
     assert messages(done) == ["60 tokens are being revoked."]
-    owed = ConvaiToken.objects.filter(status=Status.REVOKING)
+    owed = ConvaiToken.objects.filter(status=TokenStatus.REVOKING)
     assert set(owed.values_list("session__username", flat=True)) == {"learner"}
     assert owed.count() == LogEntry.objects.count() == 60
     assert done.redirect_chain == [(address, 302)]
@@ -268,13 +275,13 @@ def test_a_selection_without_select_all_is_all_that_is_touched(revoker: Client) 
 
     act(revoker, TOKENS, "revoke_selected", tokens[1], confirmed="yes")
 
-    assert list(ConvaiToken.objects.filter(status=Status.REVOKING)) == [tokens[1]]
+    assert list(ConvaiToken.objects.filter(status=TokenStatus.REVOKING)) == [tokens[1]]
 
 
 def test_dead_tokens_are_left_out_and_the_page_says_so(revoker: Client) -> None:
     session = make_session()
     live = make_token(session, "live")
-    dead = make_token(session, "dead", status=Status.REVOKED, revoked_at=timezone.now())
+    dead = make_token(session, "dead", status=TokenStatus.REVOKED, revoked_at=timezone.now())
 
     asked = act(revoker, TOKENS, "revoke_selected", live, dead)
     content = asked.content.decode()
@@ -284,13 +291,13 @@ def test_dead_tokens_are_left_out_and_the_page_says_so(revoker: Client) -> None:
     revoker.post(TOKENS, confirmation(asked))
 
     dead.refresh_from_db()
-    assert dead.status == Status.REVOKED
+    assert dead.status == TokenStatus.REVOKED
     assert [entry.object_id for entry in LogEntry.objects.all()] == [str(live.pk)]
 
 
 def test_nothing_to_revoke_is_told_without_a_question(revoker: Client) -> None:
-    token = make_token(status=Status.GONE)
-    wiped = make_token(value="wiped", status=Status.EXPIRED)
+    token = make_token(status=TokenStatus.GONE)
+    wiped = make_token(value="wiped", status=TokenStatus.EXPIRED)
     ConvaiToken.objects.filter(pk=wiped.pk).update(sealed="")
 
     page = act(revoker, TOKENS, "revoke_selected", token, wiped)

@@ -15,9 +15,7 @@ from convai_tokens.convai.client import forget_client, get_client
 from convai_tokens.exceptions import ConvaiRefused
 from convai_tokens.lifecycle import ending, issuing, revocation
 from convai_tokens.lifecycle.sealing import seal
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
-
-Status = ConvaiToken.Status
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
 
 
 @pytest.fixture
@@ -30,7 +28,7 @@ def owed(db: None, learner: Any, convai_settings: Callable[..., None]) -> Callab
         session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
         for number in range(count):
             token = ConvaiToken.objects.create(
-                session=session, status=Status.REVOKING, owed_since=now, next_attempt_at=now
+                session=session, status=TokenStatus.REVOKING, owed_since=now, next_attempt_at=now
             )
             ConvaiToken.objects.filter(pk=token.pk).update(sealed=seal(f"value-{number}", token.pk))
 
@@ -75,7 +73,7 @@ def test_an_attempt_at_many_claims_no_more_than_its_lease_is_long_enough_for(
 
     dead = revocation.attempt([token.pk for token in ConvaiToken.objects.all()])
 
-    assert dead == [Status.GONE] * 9
+    assert dead == [TokenStatus.GONE] * 9
     assert max(claimed) == revocation.CLAIM
 
 
@@ -121,7 +119,7 @@ def test_a_late_success_counts_whoever_holds_the_lease(
         revocation.claim(1)
         revocation.pay(late)
 
-    assert ConvaiToken.objects.get().status == Status.GONE
+    assert ConvaiToken.objects.get().status == TokenStatus.GONE
 
 
 def test_an_open_breaker_is_no_attempt(convai: Any, owed: Callable[[int], None]) -> None:
@@ -180,7 +178,7 @@ def test_an_expired_token_rejected_without_a_reason_counts_as_gone_after_three_s
             revocation.attempt([ConvaiToken.objects.get().pk])
             clock.shift(330)
 
-    assert seen == [Status.REVOKING, Status.REVOKING, Status.GONE]
+    assert seen == [TokenStatus.REVOKING, TokenStatus.REVOKING, TokenStatus.GONE]
     assert ConvaiToken.objects.get().attempts == 3
 
 
@@ -197,14 +195,14 @@ def test_a_live_token_stays_owed_however_often_something_rejects_it_without_a_re
             clock.shift(600)
             revocation.attempt([ConvaiToken.objects.get().pk])
     token = ConvaiToken.objects.get()
-    assert (token.status, token.attempts) == (Status.REVOKING, 6)
+    assert (token.status, token.attempts) == (TokenStatus.REVOKING, 6)
     assert token.last_error.startswith("token_rejected")
 
     convai.set(faults={})
     with time_machine.travel(timezone.now() + timedelta(hours=1)):
         revocation.attempt([token.pk])
 
-    assert ConvaiToken.objects.get().status == Status.REVOKED
+    assert ConvaiToken.objects.get().status == TokenStatus.REVOKED
     assert convai.live() == []
 
 
@@ -223,8 +221,8 @@ def test_rejections_before_the_end_of_a_tokens_time_do_not_count_towards_its_dea
             seen.append(ConvaiToken.objects.get().status)
 
     # Three while it lived, and three after it had expired.
-    assert seen[:5] == [Status.REVOKING] * 5
-    assert seen[5:] == [Status.GONE] * 3
+    assert seen[:5] == [TokenStatus.REVOKING] * 5
+    assert seen[5:] == [TokenStatus.GONE] * 3
 
 
 def test_the_tries_of_what_hardly_helps_are_spaced_up_to_ten_minutes(

@@ -28,9 +28,7 @@ from convai_tokens.lifecycle import sweep as sweeping
 from convai_tokens.lifecycle import tidying
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.lifecycle.sweep import SweepReport, sweep
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
-
-Status = ConvaiToken.Status
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent, TokenStatus
 
 
 @pytest.fixture
@@ -123,28 +121,28 @@ def test_expired_tokens_are_marked_in_batches(
     session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
     past = timezone.now() - timedelta(minutes=1)
     for _ in range(7):
-        ConvaiToken.objects.create(session=session, status=Status.ACTIVE, expires_at=past)
+        ConvaiToken.objects.create(session=session, status=TokenStatus.ACTIVE, expires_at=past)
     ConvaiToken.objects.create(
-        session=session, status=Status.ACTIVE, expires_at=timezone.now() + timedelta(minutes=1)
+        session=session, status=TokenStatus.ACTIVE, expires_at=timezone.now() + timedelta(minutes=1)
     )
 
     assert sweep(workers=1).expired == 7
-    assert ConvaiToken.objects.filter(status=Status.ACTIVE).count() == 1
+    assert ConvaiToken.objects.filter(status=TokenStatus.ACTIVE).count() == 1
     assert TokenEvent.objects.filter(kind="expired").count() == 7
 
 
 def test_a_token_extended_in_the_meantime_is_not_expired(learner: Any) -> None:
     session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
     past = timezone.now() - timedelta(minutes=1)
-    token = ConvaiToken.objects.create(session=session, status=Status.ACTIVE, expires_at=past)
-    passed = ConvaiToken.objects.filter(status=Status.ACTIVE, expires_at__lte=timezone.now())
+    token = ConvaiToken.objects.create(session=session, status=TokenStatus.ACTIVE, expires_at=past)
+    passed = ConvaiToken.objects.filter(status=TokenStatus.ACTIVE, expires_at__lte=timezone.now())
     found = list(passed)
     future = timezone.now() + timedelta(hours=1)
     ConvaiToken.objects.filter(pk=token.pk).update(expires_at=future)
 
     assert found == [token]
-    assert passed.take(1, status=Status.EXPIRED) == []
-    assert ConvaiToken.objects.get().status == Status.ACTIVE
+    assert passed.take(1, status=TokenStatus.EXPIRED) == []
+    assert ConvaiToken.objects.get().status == TokenStatus.ACTIVE
 
 
 @pytest.fixture
@@ -183,9 +181,9 @@ def test_what_is_owed_or_alive_is_never_purged(
 ) -> None:
     convai.set(faults={"503": 1})
     now = timezone.now()
-    old_session(status=Status.REVOKING, sealed="x", owed_since=now, next_attempt_at=now)
-    old_session(status=Status.ACTIVE, sealed="x", expires_at=now + timedelta(hours=1))
-    old_session(status=Status.EXPIRED, sealed="x", expires_at=now)
+    old_session(status=TokenStatus.REVOKING, sealed="x", owed_since=now, next_attempt_at=now)
+    old_session(status=TokenStatus.ACTIVE, sealed="x", expires_at=now + timedelta(hours=1))
+    old_session(status=TokenStatus.EXPIRED, sealed="x", expires_at=now)
 
     assert sweep(workers=1).purged == 0
     assert LearnerSession.objects.count() == 3
@@ -194,7 +192,7 @@ def test_what_is_owed_or_alive_is_never_purged(
 def test_what_is_younger_than_the_retention_is_kept(
     old_session: Callable[..., LearnerSession], convai_settings: Callable[..., None]
 ) -> None:
-    old_session(status=Status.REVOKED)
+    old_session(status=TokenStatus.REVOKED)
     convai_settings(RETENTION=timedelta(days=201))
 
     assert sweep(workers=1).purged == 0
@@ -385,7 +383,7 @@ def test_rows_that_cannot_be_paid_do_not_keep_the_others_waiting(
 
     assert (report.revoked, report.owed) == (1, 4 * sweeping.CLAIM - 1)
     good.refresh_from_db()
-    assert good.status == Status.REVOKED
+    assert good.status == TokenStatus.REVOKED
 
 
 def test_after_an_outage_one_call_probes_and_then_all_workers_pay(
@@ -510,7 +508,7 @@ def test_an_error_of_the_database_in_one_step_leaves_the_others_to_do_their_work
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     owe_real_tokens(2)
-    old_session(status=Status.REVOKED)
+    old_session(status=TokenStatus.REVOKED)
 
     report = sweep(workers=2)
 
@@ -526,7 +524,7 @@ def test_an_error_of_the_database_while_paying_leaves_the_rest_to_be_tidied_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     owe_real_tokens(1)
-    old_session(status=Status.REVOKED)
+    old_session(status=TokenStatus.REVOKED)
 
     def fail(limit: int) -> list[ConvaiToken]:
         raise OperationalError("server closed the connection unexpectedly")
@@ -564,7 +562,7 @@ def test_a_stop_is_heard_between_the_batches_of_every_step(
     session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
     past = timezone.now() - timedelta(minutes=1)
     for _ in range(6):
-        ConvaiToken.objects.create(session=session, status=Status.ACTIVE, expires_at=past)
+        ConvaiToken.objects.create(session=session, status=TokenStatus.ACTIVE, expires_at=past)
     asked: list[int] = []
 
     def stopped() -> bool:
@@ -575,10 +573,15 @@ def test_a_stop_is_heard_between_the_batches_of_every_step(
 
     past = timezone.now() - timedelta(days=200)
     for fields in (
-        {"status": Status.GENERATING},
-        {"status": Status.REVOKING, "sealed": "x", "owed_since": past, "next_attempt_at": past},
-        {"status": Status.EXPIRED, "sealed": "x", "next_attempt_at": past},
-        {"status": Status.REVOKED},
+        {"status": TokenStatus.GENERATING},
+        {
+            "status": TokenStatus.REVOKING,
+            "sealed": "x",
+            "owed_since": past,
+            "next_attempt_at": past,
+        },
+        {"status": TokenStatus.EXPIRED, "sealed": "x", "next_attempt_at": past},
+        {"status": TokenStatus.REVOKED},
     ):
         old_session(**fields)
     LearnerSession.objects.filter(pk=session.pk).update(user=None)
@@ -629,7 +632,7 @@ def test_tidying_up_has_its_time_too(
     learner: Any, old_session: Callable[..., LearnerSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeping, "TIDY_FOR", 0.0)
-    old_session(status=Status.REVOKED)
+    old_session(status=TokenStatus.REVOKED)
 
     report = sweep(workers=1)
 
@@ -639,7 +642,7 @@ def test_tidying_up_has_its_time_too(
 def test_a_session_that_ended_of_late_is_kept_however_long_ago_it_began(
     old_session: Callable[..., LearnerSession],
 ) -> None:
-    session = old_session(status=Status.REVOKED)
+    session = old_session(status=TokenStatus.REVOKED)
     LearnerSession.objects.update(ended_at=timezone.now())
     TokenEvent.objects.create(session=session, kind="session_ended")
 
@@ -652,7 +655,7 @@ def test_a_session_that_ended_of_late_is_kept_however_long_ago_it_began(
 def test_a_token_that_is_being_generated_saves_its_old_session_from_the_purge(
     old_session: Callable[..., LearnerSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = old_session(status=Status.REVOKED)
+    session = old_session(status=TokenStatus.REVOKED)
     ConvaiToken.objects.all().delete()
     LearnerSession.objects.update(ended_at=None)
     atomic = tidying.transaction.atomic
@@ -662,7 +665,7 @@ def test_a_token_that_is_being_generated_saves_its_old_session_from_the_purge(
 
         @staticmethod
         def atomic(**kwargs: Any) -> Any:
-            ConvaiToken.objects.get_or_create(session=session, status=Status.GENERATING)
+            ConvaiToken.objects.get_or_create(session=session, status=TokenStatus.GENERATING)
             return atomic(**kwargs)
 
     monkeypatch.setattr(tidying, "transaction", GenerateFirst)

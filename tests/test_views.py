@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from convai_tokens.lifecycle import ending, issuing
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent, TokenStatus
 
 BLOCK = {"apiAuthToken", "expirationTime", "expiresIn", "endUserId", "endUserName", "serverUrl"}
 
@@ -191,7 +191,7 @@ def test_extending_a_token_that_convai_does_not_know_is_answered_409_and_recorde
 
     assert answer.status_code == 409
     assert answer.json()["error"]["code"] == "token_gone"
-    assert ConvaiToken.objects.get().status == ConvaiToken.Status.GONE
+    assert ConvaiToken.objects.get().status == TokenStatus.GONE
 
 
 @pytest.mark.parametrize(

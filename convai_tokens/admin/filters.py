@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from ..models import ConvaiToken, LearnerSession
+from ..models import LearnerSession, TokenStatus
 
 RECENT = 500
 
@@ -53,4 +53,4 @@ class OwedFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() is None:
             return queryset
-        return queryset.filter(status=ConvaiToken.Status.REVOKING)
+        return queryset.filter(status=TokenStatus.REVOKING)

@@ -8,11 +8,20 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ..lifecycle import ending
-from ..models import ConvaiToken, EndReason, LearnerSession, TokenEvent, database, revocable
+from ..lifecycle.ending import revocable
+from ..models import (
+    ConvaiToken,
+    EndReason,
+    EventKind,
+    LearnerSession,
+    TokenEvent,
+    TokenStatus,
+)
 from .base import ReadOnlyAdmin, chunks, dash, moment, staff
 from .filters import OpenFilter, OwedFilter, StackFilter
 from .inlines import ConvaiTokenInline, SessionEventInline, TokenEventInline
@@ -79,10 +88,10 @@ class LearnerSessionAdmin(ReadOnlyAdmin):
             )
         ended = 0
         for chunk in chunks(affected):
-            sessions = LearnerSession.objects.using(database()).filter(pk__in=chunk)
+            sessions = LearnerSession.primary.filter(pk__in=chunk)
             ended += ending.end_sessions(sessions, EndReason.STAFF, actor=staff(request))
-            events = TokenEvent.objects.using(database()).filter(
-                session__in=chunk, kind=TokenEvent.Kind.SESSION_ENDED, actor=staff(request).pk
+            events = TokenEvent.primary.filter(
+                session__in=chunk, kind=EventKind.SESSION_ENDED, actor=staff(request).pk
             )
             done = sessions.filter(pk__in=events.values("session"))
             self.log_deed(request, done, gettext("Ended the learner session."))
@@ -158,13 +167,16 @@ class ConvaiTokenAdmin(ReadOnlyAdmin):
     @admin.display(description=_("owed since"))
     def owed_now(self, token: ConvaiToken) -> str:
         """Show the time while it is owed: in the list, a paid one would look unpaid."""
-        is_owed = token.status == ConvaiToken.Status.REVOKING
+        is_owed = token.status == TokenStatus.REVOKING
         return type(self).owed(self, token) if is_owed else dash(self)
 
     @admin.display(description=_("time left"))
     def left(self, token: ConvaiToken) -> str:
-        left = token.time_left
-        return str(left - timedelta(microseconds=left.microseconds)) if left else dash(self)
+        """Show how long the token lives on by our clock."""
+        left = (token.expires_at or timezone.now()) - timezone.now()
+        if token.status != TokenStatus.ACTIVE or left <= timedelta():
+            return dash(self)
+        return str(left - timedelta(microseconds=left.microseconds))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -204,10 +216,10 @@ class ConvaiTokenAdmin(ReadOnlyAdmin):
             )
         owed = 0
         for chunk in chunks(affected):
-            tokens = ConvaiToken.objects.using(database()).filter(pk__in=chunk)
+            tokens = ConvaiToken.primary.filter(pk__in=chunk)
             owed += ending.revoke_tokens(tokens, detail="Revoked by staff", actor=staff(request))
-            events = TokenEvent.objects.using(database()).filter(
-                token__in=chunk, kind=TokenEvent.Kind.OWED, actor=staff(request).pk
+            events = TokenEvent.primary.filter(
+                token__in=chunk, kind=EventKind.OWED, actor=staff(request).pk
             )
             done = tokens.filter(pk__in=events.values("token"))
             self.log_deed(request, done, gettext("Revoked the token."))

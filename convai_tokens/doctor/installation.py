@@ -23,7 +23,7 @@ from ..conf import app_settings
 from ..exceptions import SealBroken
 from ..lifecycle.sealing import seal, unseal
 from ..lifecycle.sweep import last_seen
-from ..models import ConvaiToken, TokenEvent, database
+from ..models import ConvaiToken, EventKind, TokenEvent, TokenStatus, database
 from .step import Status, Step, failed, ok, skipped, timed, warning
 
 SAMPLE, MOST_OWED = 50, 500  # sealed values that are opened
@@ -32,9 +32,6 @@ OVERDUE = timedelta(minutes=5)
 GIVEN_UP = timedelta(days=7)
 SWEEP_LATE, SWEEP_LOST = timedelta(minutes=15), timedelta(hours=2)
 START_THE_SWEEP = "Run manage.py convai_sweep --watch as a service, or convai_sweep from cron."
-
-Kind = TokenEvent.Kind
-Token = ConvaiToken.Status
 
 
 def _messages(run: Iterable[Check], detail: str) -> Step:
@@ -116,9 +113,11 @@ def migrations() -> Step:
 def encryption_keys() -> Step:
     """Do the keys open the newest and oldest sealed values, and those that are owed?"""
     unseal(seal("any value", 0), 0)  # raises if it doesn't open again
-    tokens = ConvaiToken.objects.using(database()).exclude(sealed="").only("sealed", "status")
+    tokens = ConvaiToken.primary.exclude(sealed="").only("sealed", "status")
     horizon = timezone.now() - app_settings.REVOKE_HORIZON  # older ones may be wiped any time
-    living = tokens.filter(status__in=(Token.ACTIVE, Token.EXPIRED), expires_at__gte=horizon)
+    living = tokens.filter(
+        status__in=(TokenStatus.ACTIVE, TokenStatus.EXPIRED), expires_at__gte=horizon
+    )
     sample = chain(
         living.order_by("-expires_at")[:SAMPLE],
         living.order_by("expires_at")[:SAMPLE],
@@ -132,7 +131,7 @@ def encryption_keys() -> Step:
         return ok(f"No value is stored now; they seal and unseal. Keys: {whose}.")
     if not shut:
         return ok(f"They open all of {len(rows)} stored values looked at. Keys: {whose}.")
-    lost = sum(token.status == Token.REVOKING for token in shut)
+    lost = sum(token.status == TokenStatus.REVOKING for token in shut)
     return failed(
         f"{len(shut)} of {len(rows)} stored values looked at don't open, {lost} of them owed: "
         f"these can't be revoked. Keys: {whose}.",
@@ -162,7 +161,7 @@ def _age(period: timedelta) -> str:
 @timed
 def owed() -> Step:
     """How much is owed, and for how long?"""
-    tokens = ConvaiToken.objects.using(database()).owed()
+    tokens = ConvaiToken.primary.owed()
     count = tokens.count()
     oldest = tokens.exclude(owed_since=None).order_by("owed_since").first()
     if oldest is None or oldest.owed_since is None:
@@ -189,10 +188,10 @@ def owed() -> Step:
 def given_up() -> Step:
     """How many tokens of late ended without Convai's confirmation?"""
     since = timezone.now() - GIVEN_UP
-    events = TokenEvent.objects.using(database()).filter(at__gte=since)
+    events = TokenEvent.primary.filter(at__gte=since)
     # By the token's status, which has an index; the events' time has none.
-    lapsed = events.filter(token__status=Token.LAPSED, kind=Kind.LAPSED).count()
-    unknown = events.filter(token__status=Token.UNKNOWN, kind=Kind.UNKNOWN).count()
+    lapsed = events.filter(token__status=TokenStatus.LAPSED, kind=EventKind.LAPSED).count()
+    unknown = events.filter(token__status=TokenStatus.UNKNOWN, kind=EventKind.UNKNOWN).count()
     detail = f"Tokens of the last {_age(GIVEN_UP)}: {lapsed} lapsed, {unknown} unknown."
     if not lapsed + unknown:
         return ok(detail)
@@ -260,7 +259,7 @@ def sweep() -> Step:
 @timed
 def overdue(swept: Step) -> Step:
     """Is something due that nobody claims? ``swept`` is what ``sweep`` found."""
-    due = ConvaiToken.objects.using(database()).due(timezone.now() - OVERDUE)
+    due = ConvaiToken.primary.due(timezone.now() - OVERDUE)
     count = due.count()
     detail = f"Revocations due and unclaimed for more than {_age(OVERDUE)}: {count}."
     if not count:

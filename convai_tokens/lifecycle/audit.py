@@ -12,13 +12,13 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
 from ..conf import app_settings
-from ..models import ConvaiToken, TokenEvent, database
+from ..models import ConvaiToken, EventKind, TokenEvent, database
 
 logger = logging.getLogger("convai_tokens")
 
 
 def record(
-    kind: TokenEvent.Kind,
+    kind: EventKind,
     session_id: uuid.UUID,
     token_id: int | None = None,
     detail: str = "",
@@ -29,7 +29,7 @@ def record(
 
 
 def event(
-    kind: TokenEvent.Kind,
+    kind: EventKind,
     session_id: uuid.UUID,
     token_id: int | None = None,
     detail: str = "",
@@ -44,11 +44,11 @@ def event(
 
 def record_all(events: Sequence[TokenEvent]) -> None:
     """Add the events, in the transaction of the step that they record."""
-    TokenEvent.objects.using(database()).bulk_create(events)
+    TokenEvent.primary.bulk_create(events)
     for added in events:
         logger.info(
             "%s session=%s token=%s %s",
-            TokenEvent.Kind(added.kind).value,
+            EventKind(added.kind).value,
             added.session_id,
             added.token_id or "-",
             added.detail,
@@ -73,7 +73,7 @@ def announce(signal: Any, token_id: int, **extra: Any) -> None:
 
 
 def _send(signal: Any, token_id: int, extra: dict[str, Any]) -> None:
-    token = ConvaiToken.objects.using(database()).select_related("session").get(pk=token_id)
+    token = ConvaiToken.primary.select_related("session").get(pk=token_id)
     signal.send_robust(sender=ConvaiToken, token=token, session=token.session, **extra)
 
 

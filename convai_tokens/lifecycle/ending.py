@@ -9,23 +9,30 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Case, DateTimeField, FilteredRelation, When
+from django.db.models import Case, DateTimeField, FilteredRelation, Q, When
 from django.utils import timezone
 
 from ..models import (
+    LIVE,
     REVOCABLE,
     ConvaiToken,
+    EventKind,
     LearnerSession,
-    TokenEvent,
+    TokenStatus,
     database,
-    revocable,
 )
 from .audit import event, hand_over, record_all
 
 logger = logging.getLogger("convai_tokens")
 
-Kind = TokenEvent.Kind
-Status = ConvaiToken.Status
+
+def revocable(path: str = "") -> Q:
+    """Return the condition for tokens to revoke; ``path`` leads to them, as in ``"tokens__"``.
+
+    Of the expired ones those whose value isn't wiped yet: Convai may know an extension of theirs.
+    """
+    unwiped = {f"{path}status": TokenStatus.EXPIRED, f"{path}sealed__gt": ""}
+    return Q(**{f"{path}status__in": LIVE}) | Q(**unwiped)
 
 
 def end_session(
@@ -63,8 +70,8 @@ def end_sessions(
         detail = f"Session ended: {reason}"
         record_all(
             [
-                *(event(Kind.SESSION_ENDED, pk, detail=reason, actor=actor) for pk in ended),
-                *(event(Kind.OWED, *ids, detail, actor) for ids in owed),
+                *(event(EventKind.SESSION_ENDED, pk, detail=reason, actor=actor) for pk in ended),
+                *(event(EventKind.OWED, *ids, detail, actor) for ids in owed),
             ]
         )
         if hint:
@@ -85,7 +92,7 @@ def owe(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None) -> i
     """Do what ``revoke_tokens`` does, in the caller's transaction."""
     found = tokens.using(database()).filter(revocable()).order_by("pk")
     owed = _owe(list(found.values_list("session_id", "pk")))
-    record_all([event(Kind.OWED, *ids, detail, actor) for ids in owed])
+    record_all([event(EventKind.OWED, *ids, detail, actor) for ids in owed])
     hand_over(token_id for _, token_id in owed)
     return len(owed)
 
@@ -98,9 +105,11 @@ def _owe(tokens: Iterable[tuple[uuid.UUID, int]]) -> list[tuple[uuid.UUID, int]]
     now = timezone.now()
     # While Convai is still generating there is no value to revoke, and so no attempt to make.
     due = Case(When(sealed="", then=None), default=now, output_field=DateTimeField())
-    rows = ConvaiToken.objects.using(database())
+    rows = ConvaiToken.primary
     return [
         ids
         for ids in tokens
-        if rows.move(ids[1], *REVOCABLE, to=Status.REVOKING, owed_since=now, next_attempt_at=due)
+        if rows.move(
+            ids[1], *REVOCABLE, to=TokenStatus.REVOKING, owed_since=now, next_attempt_at=due
+        )
     ]

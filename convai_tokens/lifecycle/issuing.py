@@ -33,8 +33,9 @@ from ..models import (
     LIVE,
     ConvaiToken,
     EndReason,
+    EventKind,
     LearnerSession,
-    TokenEvent,
+    TokenStatus,
     database,
 )
 from .audit import announce, hand_over, record
@@ -42,9 +43,6 @@ from .ending import end_session, owe
 from .sealing import fingerprint, seal, unseal
 
 logger = logging.getLogger("convai_tokens")
-
-Kind = TokenEvent.Kind
-Status = ConvaiToken.Status
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def open_session(
     found no row to end. Raises ``SessionEnded`` if the password of a Django session's ``user`` was
     changed since the user was loaded.
     """
-    sessions = LearnerSession.objects.using(database())
+    sessions = LearnerSession.primary
     session = sessions.filter(pk__in=credential.session_ids).first()
     if session is None:
         session = _start_session(credential, user, device)
@@ -88,9 +86,9 @@ def _start_session(credential: Credential, user: AbstractBaseUser, device: str) 
     try:
         with transaction.atomic(using=database()):
             session.save(force_insert=True)
-            record(Kind.SESSION_STARTED, session.pk)
+            record(EventKind.SESSION_STARTED, session.pk)
     except IntegrityError:  # a request in parallel was first
-        return LearnerSession.objects.using(database()).get(pk=session.pk)
+        return LearnerSession.primary.get(pk=session.pk)
     if not credential.is_alive():
         end_session(session.pk, EndReason.LOGOUT)
     return session
@@ -130,9 +128,9 @@ def _intend(session: LearnerSession) -> ConvaiToken:
     """Write the row that makes a crash visible, and revoke what goes beyond the cap."""
     # durable: raises when the caller has a transaction open, since it would be open at Convai.
     with transaction.atomic(using=database(), durable=True):
-        if not LearnerSession.objects.using(database()).lock_open(session.pk):
+        if not LearnerSession.primary.lock_open(session.pk):
             raise SessionEnded("The learner session has ended.")
-        tokens = ConvaiToken.objects.using(database())
+        tokens = ConvaiToken.primary
         token = tokens.create(session=session)
         live = tokens.filter(session=session, status__in=LIVE).order_by("-pk")
         surplus = live.values_list("pk", flat=True)[app_settings.MAX_LIVE_TOKENS :]
@@ -158,23 +156,25 @@ def _keep(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
         "fingerprint": fingerprint(value),
         "expires_at": expires_at,
     }
-    tokens = ConvaiToken.objects.using(database())
+    tokens = ConvaiToken.primary
     with transaction.atomic(using=database(), durable=True):
-        kept = tokens.move(token.pk, Status.GENERATING, to=Status.ACTIVE, **known)
+        kept = tokens.move(token.pk, TokenStatus.GENERATING, to=TokenStatus.ACTIVE, **known)
         if kept:
-            record(Kind.GENERATED, token.session_id, token.pk)
+            record(EventKind.GENERATED, token.session_id, token.pk)
             announce(signals.token_generated, token.pk)
         else:
             # From unknown too: the sweep had given this caller up for dead.
             now = timezone.now()
             due = {"owed_since": now, "next_attempt_at": now, **known}
-            if tokens.move(token.pk, Status.REVOKING, Status.UNKNOWN, to=Status.REVOKING, **due):
-                record(Kind.OWED, token.session_id, token.pk, "Generated for nobody")
+            if tokens.move(
+                token.pk, TokenStatus.REVOKING, TokenStatus.UNKNOWN, to=TokenStatus.REVOKING, **due
+            ):
+                record(EventKind.OWED, token.session_id, token.pk, "Generated for nobody")
                 hand_over([token.pk])
     # An active row that wasn't kept now was kept by a first try whose commit nobody heard of.
-    if kept or tokens.filter(pk=token.pk, status=Status.ACTIVE).exists():
+    if kept or tokens.filter(pk=token.pk, status=TokenStatus.ACTIVE).exists():
         return Issued(token, value, expires_at)
-    if LearnerSession.objects.using(database()).open().filter(pk=token.session_id).exists():
+    if LearnerSession.primary.open().filter(pk=token.session_id).exists():
         raise TokenSuperseded("Newer tokens of this learner session took this one's place.")
     raise SessionEnded("The learner session ended while its token was being generated.")
 
@@ -182,12 +182,16 @@ def _keep(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
 def _settle_failed(token: ConvaiToken, error: ConvaiTokensError) -> None:
     """Note that Convai said no, or that nobody knows what it did."""
     unknown = isinstance(error, ConvaiUnavailable) and error.maybe_done
-    status, kind = (Status.UNKNOWN, Kind.UNKNOWN) if unknown else (Status.FAILED, Kind.FAILED)
+    status, kind = (
+        (TokenStatus.UNKNOWN, EventKind.UNKNOWN)
+        if unknown
+        else (TokenStatus.FAILED, EventKind.FAILED)
+    )
     logger.warning("No token for learner session %s: %s", token.session_id, error.describe())
     with transaction.atomic(using=database()):
-        froms = (Status.GENERATING, Status.REVOKING)
+        froms = (TokenStatus.GENERATING, TokenStatus.REVOKING)
         last_error = error.describe()
-        tokens = ConvaiToken.objects.using(database())
+        tokens = ConvaiToken.primary
         if tokens.move(token.pk, *froms, to=status, last_error=last_error):
             record(kind, token.session_id, token.pk, last_error)
             announce(signals.token_failed, token.pk, error=error)
@@ -199,11 +203,11 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
     Raises ``SessionEnded``, ``NoLiveToken``, ``TokenGone``, ``TokenRejected``, ``SealBroken``,
     ``ConvaiUnavailable`` or ``ConvaiRefused``; and ``RuntimeError`` when a transaction is open.
     """
-    tokens = ConvaiToken.objects.using(database())
+    tokens = ConvaiToken.primary
     with transaction.atomic(using=database(), durable=True):
-        if not LearnerSession.objects.using(database()).open().filter(pk=session.pk).exists():
+        if not LearnerSession.primary.open().filter(pk=session.pk).exists():
             raise SessionEnded("The learner session has ended.")
-        active = tokens.filter(session=session, status=Status.ACTIVE)
+        active = tokens.filter(session=session, status=TokenStatus.ACTIVE)
         token = active.order_by("-pk").first()
     if token is None:
         raise NoLiveToken("This learner session has no live token; generate one.")
@@ -215,21 +219,21 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
     except TokenGone as error:
         with transaction.atomic(using=database()):
             gone = {"sealed": "", "revoked_at": timezone.now()}
-            if tokens.move(token.pk, Status.ACTIVE, to=Status.GONE, **gone):
-                record(Kind.GONE, session.pk, token.pk, error.describe())
+            if tokens.move(token.pk, TokenStatus.ACTIVE, to=TokenStatus.GONE, **gone):
+                record(EventKind.GONE, session.pk, token.pk, error.describe())
                 announce(signals.token_revoked, token.pk)
         raise
     extended = {"extended_at": timezone.now(), "extend_count": F("extend_count") + 1}
     with transaction.atomic(using=database()):
         if not tokens.move(
             token.pk,
-            Status.ACTIVE,
-            Status.EXPIRED,
-            to=Status.ACTIVE,
+            TokenStatus.ACTIVE,
+            TokenStatus.EXPIRED,
+            to=TokenStatus.ACTIVE,
             expires_at=expires_at,
             **extended,
         ):
             raise SessionEnded("The token was revoked while it was being extended.")
-        record(Kind.EXTENDED, session.pk, token.pk)
+        record(EventKind.EXTENDED, session.pk, token.pk)
         announce(signals.token_extended, token.pk)
     return Issued(token, value, expires_at)

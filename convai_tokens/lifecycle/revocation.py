@@ -26,9 +26,8 @@ from ..exceptions import (
     TokenGone,
     TokenRejected,
 )
-from ..models import ConvaiToken, ConvaiTokenQuerySet, TokenEvent, database
+from ..models import ConvaiToken, ConvaiTokenQuerySet, EventKind, TokenStatus, database
 from .audit import announce, record
-from .issuing import Kind, Status
 from .sealing import unseal
 
 logger = logging.getLogger("convai_tokens")
@@ -69,14 +68,14 @@ def pay(token: ConvaiToken) -> str | None:
         get_client().revoke(unseal(token.sealed, token.pk))
     except ConvaiTokensError as error:
         return _settle_error(token, error)
-    return _settle(token, Status.REVOKED, Kind.REVOKED)
+    return _settle(token, TokenStatus.REVOKED, EventKind.REVOKED)
 
 
 def claim(limit: int, token_ids: Sequence[int] | None = None) -> list[ConvaiToken]:
     """Take the lease on up to ``limit`` due revocations, or on those of ``token_ids``."""
     now = timezone.now()
     # Not by pk as well: of many that fell due at once, PostgreSQL would sort all for each claim.
-    due = ConvaiToken.objects.using(database()).due(now).order_by("next_attempt_at")
+    due = ConvaiToken.primary.due(now).order_by("next_attempt_at")
     if token_ids is not None:
         due = due.filter(pk__in=token_ids)
     until = now + lease()
@@ -95,21 +94,21 @@ def lease() -> timedelta:
 
 def _held(token: ConvaiToken) -> ConvaiTokenQuerySet:
     """Return the row if the lease on it is still ours: nobody took it over."""
-    standing = ConvaiToken.objects.using(database()).standing(token.pk, Status.REVOKING)
+    standing = ConvaiToken.primary.standing(token.pk, TokenStatus.REVOKING)
     return standing.filter(claimed_until=token.claimed_until)
 
 
-def _settle(token: ConvaiToken, status: str, kind: TokenEvent.Kind, detail: str = "") -> str:
+def _settle(token: ConvaiToken, status: str, kind: EventKind, detail: str = "") -> str:
     """Wipe the dead token's value and record how it died; return the status.
 
     Without regard to the lease: what Convai has confirmed is true whoever asked.
     """
     now = timezone.now()
     dead = {"sealed": "", "revoked_at": now, "claimed_until": None, "next_attempt_at": None}
-    tokens = ConvaiToken.objects.using(database())
+    tokens = ConvaiToken.primary
     with transaction.atomic(using=database()):
         attempts = F("attempts") + 1
-        if tokens.move(token.pk, Status.REVOKING, to=status, attempts=attempts, **dead):
+        if tokens.move(token.pk, TokenStatus.REVOKING, to=status, attempts=attempts, **dead):
             record(kind, token.session_id, token.pk, detail)
             announce(signals.token_revoked, token.pk)
     return status
@@ -125,7 +124,7 @@ def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
     counts = expired and isinstance(error, TokenRejected)
     rejections = token.rejections + counts
     if isinstance(error, TokenGone) or rejections >= MAX_REJECTIONS:
-        return _settle(token, Status.GONE, Kind.GONE, error.describe())
+        return _settle(token, TokenStatus.GONE, EventKind.GONE, error.describe())
     level = logging.WARNING if isinstance(error, ConvaiUnavailable) else logging.ERROR
     if token.attempts >= LOUD_ATTEMPTS:
         level = logging.DEBUG  # an outage of a day would fill the log; the row keeps the last error

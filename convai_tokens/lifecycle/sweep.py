@@ -20,7 +20,7 @@ from django.db import Error, close_old_connections, connections
 from django.utils import timezone
 
 from ..convai.client import get_client
-from ..models import ConvaiToken, database
+from ..models import ConvaiToken, TokenStatus
 from . import tidying
 from .revocation import CLAIM, claim, pay
 
@@ -155,8 +155,8 @@ def pay_all(
 
 
 def _count(report: SweepReport, dead: list[str]) -> None:
-    report.revoked += dead.count(ConvaiToken.Status.REVOKED)
-    report.gone += dead.count(ConvaiToken.Status.GONE)
+    report.revoked += dead.count(TokenStatus.REVOKED)
+    report.gone += dead.count(TokenStatus.GONE)
 
 
 def _pay_in_thread(is_over: Callable[[], bool], outcomes: queue.SimpleQueue[list[str]]) -> None:
@@ -186,7 +186,7 @@ def note_seen() -> None:
 
 def count_owed() -> int:
     """Return how many revocations are owed."""
-    return ConvaiToken.objects.using(database()).owed().count()
+    return ConvaiToken.primary.owed().count()
 
 
 def last_seen() -> datetime | None:

@@ -23,25 +23,28 @@ from ..models import (
     ConvaiToken,
     ConvaiTokenQuerySet,
     EndReason,
+    EventKind,
     LearnerSession,
     TokenEvent,
+    TokenStatus,
     database,
 )
 from .audit import event, record_all
 from .ending import end_sessions
-from .issuing import Kind, Status
 
 logger = logging.getLogger("convai_tokens")
 
 STALE = timedelta(minutes=2)  # a generate call that hasn't come back by then has died
 BATCH = 500
-DEAD = (Status.REVOKED, Status.GONE, Status.LAPSED, Status.FAILED, Status.UNKNOWN)
+DEAD = (
+    TokenStatus.REVOKED,
+    TokenStatus.GONE,
+    TokenStatus.LAPSED,
+    TokenStatus.FAILED,
+    TokenStatus.UNKNOWN,
+)
 
 Stopped = Callable[[], bool]
-
-
-def _tokens() -> ConvaiTokenQuerySet:
-    return ConvaiToken.objects.using(database())
 
 
 def end_sessions_of_lost_users(stopped: Stopped) -> int:
@@ -55,7 +58,7 @@ def end_sessions_of_lost_users(stopped: Stopped) -> int:
         inactive = get_user_model()._base_manager.filter(is_active=False)
         lost[EndReason.USER_DEACTIVATED] = Q(user__in=inactive.values("pk"))
     count = 0
-    sessions = LearnerSession.objects.using(database())
+    sessions = LearnerSession.primary
     for reason, which in lost.items():
         full = True
         while full and not stopped():
@@ -72,10 +75,12 @@ def lapse(stopped: Stopped) -> int:
     """Give up what could not be confirmed within ``REVOKE_HORIZON``, and wipe its value."""
     now = timezone.now()
     unclaimed = Q(claimed_until=None) | Q(claimed_until__lt=now)
-    overdue = _tokens().owed().filter(unclaimed, owed_since__lt=_horizon()).exclude(sealed="")
+    overdue = (
+        ConvaiToken.primary.owed().filter(unclaimed, owed_since__lt=_horizon()).exclude(sealed="")
+    )
     detail = "Not confirmed within REVOKE_HORIZON"
-    dead = {"status": Status.LAPSED, "sealed": "", "claimed_until": None}
-    count = _update_all(overdue, stopped, Kind.LAPSED, detail, **dead)
+    dead = {"status": TokenStatus.LAPSED, "sealed": "", "claimed_until": None}
+    count = _update_all(overdue, stopped, EventKind.LAPSED, detail, **dead)
     if count:
         logger.error("%d tokens lapsed: Convai confirmed their revocation to nobody.", count)
     return count
@@ -87,12 +92,12 @@ def give_up_generating(stopped: Stopped) -> int:
     Among them are those whose session ended meanwhile: owed, without a value and so without a time
     for an attempt.
     """
-    old = _tokens().filter(generated_at__lt=timezone.now() - STALE)
-    generating = old.filter(status=Status.GENERATING)
-    valueless = old.filter(status=Status.REVOKING, next_attempt_at=None, sealed="")
+    old = ConvaiToken.primary.filter(generated_at__lt=timezone.now() - STALE)
+    generating = old.filter(status=TokenStatus.GENERATING)
+    valueless = old.filter(status=TokenStatus.REVOKING, next_attempt_at=None, sealed="")
     detail = "The process died while Convai was generating"
     return sum(
-        _update_all(died, stopped, Kind.UNKNOWN, detail, status=Status.UNKNOWN)
+        _update_all(died, stopped, EventKind.UNKNOWN, detail, status=TokenStatus.UNKNOWN)
         for died in (generating, valueless)
     )
 
@@ -103,17 +108,19 @@ def expire(stopped: Stopped) -> int:
     By our clock isn't for certain: whoever has the token may have extended it. So the value is
     kept until the horizon, when ``wipe_expired`` takes its turn (``next_attempt_at``).
     """
-    passed = _tokens().filter(status=Status.ACTIVE, expires_at__lte=timezone.now())
+    passed = ConvaiToken.primary.filter(status=TokenStatus.ACTIVE, expires_at__lte=timezone.now())
     horizon: timedelta = app_settings.REVOKE_HORIZON
     wipe_at = F("expires_at") + horizon
     return _update_all(
-        passed, stopped, Kind.EXPIRED, status=Status.EXPIRED, next_attempt_at=wipe_at
+        passed, stopped, EventKind.EXPIRED, status=TokenStatus.EXPIRED, next_attempt_at=wipe_at
     )
 
 
 def wipe_expired(stopped: Stopped) -> int:
     """Wipe the values of expired tokens that can't be alive any more; return how many."""
-    due = _tokens().filter(status=Status.EXPIRED, next_attempt_at__lte=timezone.now())
+    due = ConvaiToken.primary.filter(
+        status=TokenStatus.EXPIRED, next_attempt_at__lte=timezone.now()
+    )
     return _update_all(due, stopped, sealed="", next_attempt_at=None)
 
 
@@ -124,7 +131,7 @@ def _horizon() -> Any:
 def _update_all(
     found: ConvaiTokenQuerySet,
     stopped: Stopped,
-    kind: TokenEvent.Kind | None = None,
+    kind: EventKind | None = None,
     detail: str = "",
     **fields: Any,
 ) -> int:
@@ -151,11 +158,11 @@ def purge(stopped: Stopped) -> int:
     """
     retention: timedelta = app_settings.RETENTION
     before = timezone.now() - retention
-    tokens = _tokens()
-    sessions = LearnerSession.objects.using(database())
-    events = TokenEvent.objects.using(database())
+    tokens = ConvaiToken.primary
+    sessions = LearnerSession.primary
+    events = TokenEvent.primary
     purged = 0
-    dead = Q(status__in=DEAD) | Q(status=Status.EXPIRED, sealed="")
+    dead = Q(status__in=DEAD) | Q(status=TokenStatus.EXPIRED, sealed="")
     old = tokens.filter(dead, generated_at__lt=before).order_by("generated_at")
     while not stopped() and (ids := list(old.values_list("pk", flat=True)[:BATCH])):
         with transaction.atomic(using=database()):

@@ -9,12 +9,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from convai_tokens.models import ConvaiToken, LearnerSession
-
-Status = ConvaiToken.Status
+from convai_tokens.models import ConvaiToken, LearnerSession, TokenStatus
 
 
-@pytest.mark.parametrize("status", [Status.GENERATING, Status.REVOKING])
+@pytest.mark.parametrize("status", [TokenStatus.GENERATING, TokenStatus.REVOKING])
 def test_a_status_moves_by_the_rows_id_and_not_by_an_index_of_statuses(
     transactional_db: None, learner: Any, status: str
 ) -> None:
@@ -22,14 +20,14 @@ def test_a_status_moves_by_the_rows_id_and_not_by_an_index_of_statuses(
     if connection.vendor != "mysql":
         pytest.skip("about InnoDB's indexes: set DATABASE_URL to MariaDB")
     session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
-    dead = [ConvaiToken(session=session, status=Status.REVOKED) for _ in range(2000)]
+    dead = [ConvaiToken(session=session, status=TokenStatus.REVOKED) for _ in range(2000)]
     ConvaiToken.objects.bulk_create(dead)
     token = ConvaiToken.objects.create(session=session, status=status)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE TABLE convai_tokens_convaitoken")
         cursor.fetchall()
     with CaptureQueriesContext(connection) as captured:
-        assert ConvaiToken.objects.move(token.pk, status, to=Status.ACTIVE)
+        assert ConvaiToken.objects.move(token.pk, status, to=TokenStatus.ACTIVE)
     ConvaiToken.objects.filter(pk=token.pk).update(status=status)
 
     (update,) = captured.captured_queries

@@ -14,11 +14,9 @@ from django.test import Client
 
 from convai_tokens.dispatch import threads
 from convai_tokens.lifecycle.sweep import sweep
-from convai_tokens.models import ConvaiToken, TokenEvent
+from convai_tokens.models import ConvaiToken, TokenEvent, TokenStatus
 
 from .engines import Engine, eventually, running_worker, silent_server
-
-Status = ConvaiToken.Status
 
 
 def handed_over() -> bool:
@@ -46,7 +44,7 @@ def test_the_worker_revokes_the_token_of_a_learner_who_logged_out(
     assert len(engine.waiting()) == 1
     assert convai.live() == [value]  # this process has revoked nothing itself
     with running_worker(engine, tmp_path / "worker.log") as output:
-        revoked = ConvaiToken.objects.filter(status=Status.REVOKED)
+        revoked = ConvaiToken.objects.filter(status=TokenStatus.REVOKED)
         eventually(revoked.exists, why=output)
     assert convai.live() == []
     assert revoke_counts(convai) == [1]
@@ -61,7 +59,7 @@ def test_a_worker_that_is_there_takes_each_message_as_it_comes(
             learner_client = Client()
             log_in(client=learner_client)
             learner_client.post("/logout/json/")
-            revoked = ConvaiToken.objects.filter(status=Status.REVOKED)
+            revoked = ConvaiToken.objects.filter(status=TokenStatus.REVOKED)
             eventually(lambda done=number + 1, rows=revoked: rows.count() == done, why=output)
     assert convai.live() == []
     assert revoke_counts(convai) == [1, 1, 1]
@@ -105,7 +103,7 @@ def test_what_a_worker_cannot_revoke_stays_owed_for_the_sweep(
     client.post("/logout/json/")
 
     with running_worker(engine, tmp_path / "worker.log") as output:
-        tried = ConvaiToken.objects.filter(status=Status.REVOKING, attempts=1)
+        tried = ConvaiToken.objects.filter(status=TokenStatus.REVOKING, attempts=1)
         eventually(tried.exists, why=output)
 
     convai.set(faults={})
@@ -129,7 +127,7 @@ def test_celery_beat_can_run_the_sweep(
     beat = ["--beat", "--schedule", str(tmp_path / "beat")]
 
     with running_worker(replace(engine, worker=engine.worker + beat), tmp_path / "log") as output:
-        eventually(ConvaiToken.objects.filter(status=Status.REVOKED).exists, why=output)
+        eventually(ConvaiToken.objects.filter(status=TokenStatus.REVOKED).exists, why=output)
 
     assert convai.live() == []
 

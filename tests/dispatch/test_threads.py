@@ -15,7 +15,7 @@ from django.test import Client
 from convai_tokens import dispatch
 from convai_tokens.dispatch import threads
 from convai_tokens.lifecycle.sweep import sweep
-from convai_tokens.models import ConvaiToken
+from convai_tokens.models import ConvaiToken, TokenStatus
 
 from .engines import ROOT, eventually
 
@@ -124,7 +124,7 @@ def test_a_backend_that_runs_tasks_at_once_does_so_outside_of_the_request(
     eventually(handed_over)
     assert len(called_in) == 1
     assert threading.main_thread() not in called_in
-    assert ConvaiToken.objects.get().status == ConvaiToken.Status.REVOKED
+    assert ConvaiToken.objects.get().status == TokenStatus.REVOKED
     assert convai.live() == []
 
 

@@ -17,7 +17,7 @@ from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
 from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable
 from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.logins.credentials import bearer_credential
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
 
 LOGINS = ["/login/json/", "/login/drf/", "/login/knox/"]
 BAD_DAYS: list[dict[str, Any]] = [
@@ -77,7 +77,7 @@ def test_promise_1_login_succeeds_while_nobody_listens(
 
     assert response.status_code == 200
     assert response.json()["convai"]["error"]["code"] == "convai_unavailable"
-    assert ConvaiToken.objects.get().status == ConvaiToken.Status.FAILED
+    assert ConvaiToken.objects.get().status == TokenStatus.FAILED
 
 
 def test_promise_1_login_waits_no_longer_than_its_budget(

@@ -12,8 +12,8 @@ from django.db import connection, transaction
 from django.test import Client, RequestFactory
 
 from convai_tokens.lifecycle import issuing
+from convai_tokens.logins import receivers
 from convai_tokens.logins.credentials import session_credential
-from convai_tokens.logins.notes import receivers
 from convai_tokens.models import EndReason, LearnerSession
 from tests.conftest import ENGINES, PASSWORD
 

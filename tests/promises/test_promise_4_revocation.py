@@ -21,11 +21,11 @@ from convai_tokens.models import (
     ConvaiToken,
     ConvaiTokenQuerySet,
     EndReason,
+    EventKind,
     LearnerSession,
     TokenEvent,
+    TokenStatus,
 )
-
-Status = ConvaiToken.Status
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_promise_4_a_logout_that_races_a_login_leaves_nothing_alive(
     assert block["error"]["code"] == "session_ended"
     assert convai.summary()["generated"] == 1
     assert convai.live() == []
-    assert ConvaiToken.objects.get().status == Status.REVOKED
+    assert ConvaiToken.objects.get().status == TokenStatus.REVOKED
 
 
 def test_promise_4_a_real_logout_request_during_a_real_token_request_leaves_nothing_alive(
@@ -78,7 +78,7 @@ def test_promise_4_a_real_logout_request_during_a_real_token_request_leaves_noth
 
     thread = threading.Thread(target=refresh)
     thread.start()
-    while ConvaiToken.objects.filter(status=Status.GENERATING).count() == 0:
+    while ConvaiToken.objects.filter(status=TokenStatus.GENERATING).count() == 0:
         assert thread.is_alive()
     client.post("/logout/json/")
     thread.join()
@@ -101,7 +101,7 @@ def test_promise_4_a_token_that_the_cap_overtook_while_it_was_generated_is_revok
         issuing.generate(session)
 
     assert len(convai.live()) == 1
-    assert ConvaiToken.objects.filter(status=Status.ACTIVE).count() == 1
+    assert ConvaiToken.objects.filter(status=TokenStatus.ACTIVE).count() == 1
 
 
 def test_promise_4_a_caller_given_up_for_dead_revokes_what_it_brings_back(
@@ -111,7 +111,7 @@ def test_promise_4_a_caller_given_up_for_dead_revokes_what_it_brings_back(
     session = LearnerSession.objects.get()
 
     def give_up() -> None:
-        ConvaiToken.objects.filter(status=Status.GENERATING).update(
+        ConvaiToken.objects.filter(status=TokenStatus.GENERATING).update(
             generated_at=timezone.now() - timedelta(hours=1)
         )
         assert sweep(workers=1).unknown == 1
@@ -122,7 +122,7 @@ def test_promise_4_a_caller_given_up_for_dead_revokes_what_it_brings_back(
         issuing.generate(session)
 
     assert len(convai.live()) == 1  # the login's own
-    assert ConvaiToken.objects.order_by("-pk")[0].status == Status.REVOKED
+    assert ConvaiToken.objects.order_by("-pk")[0].status == TokenStatus.REVOKED
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def database_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
         def failing(self: Any, *args: Any, **kwargs: Any) -> bool:
             moved = move(self, *args, **kwargs)
-            if kwargs["to"] == Status.ACTIVE and left:
+            if kwargs["to"] == TokenStatus.ACTIVE and left:
                 left.pop()
                 raise OperationalError("Deadlock found when trying to get lock")
             return moved
@@ -152,7 +152,7 @@ def test_promise_4_a_token_that_met_a_deadlock_is_kept_all_the_same(
     block = log_in().json()["convai"]
 
     assert convai.live() == [block["apiAuthToken"]]
-    assert ConvaiToken.objects.get().status == Status.ACTIVE
+    assert ConvaiToken.objects.get().status == TokenStatus.ACTIVE
     assert TokenEvent.objects.filter(kind="generated").count() == 1
 
 
@@ -166,7 +166,7 @@ def test_promise_4_a_token_that_the_database_would_not_keep_is_said_to_be_unknow
         sweep(workers=1)
 
     assert block["error"]["code"] == "convai_error"
-    assert ConvaiToken.objects.get().status == Status.UNKNOWN
+    assert ConvaiToken.objects.get().status == TokenStatus.UNKNOWN
 
 
 def test_promise_4_a_token_whose_commit_went_through_unheard_is_its_learners(
@@ -253,7 +253,7 @@ def test_promise_4_an_outage_is_outlasted(
             clock.shift(600)
             forget_client()  # each pass is a new process, as a cron line's is
             sweep(workers=1)
-        assert ConvaiToken.objects.get().status == Status.REVOKING
+        assert ConvaiToken.objects.get().status == TokenStatus.REVOKING
         assert ConvaiToken.objects.get().attempts > 100
         convai.set(faults={})
         clock.shift(600)
@@ -277,9 +277,9 @@ def test_promise_4_what_could_not_be_confirmed_within_the_horizon_is_said_so(
     assert report.lapsed == 1
     assert report.owed == 0
     token = ConvaiToken.objects.get()
-    assert token.status == Status.LAPSED
+    assert token.status == TokenStatus.LAPSED
     assert token.sealed == ""
-    assert token.events.order_by("-pk")[0].kind == TokenEvent.Kind.LAPSED
+    assert token.events.order_by("-pk")[0].kind == EventKind.LAPSED
     assert "lapsed" in caplog.text
 
 
@@ -292,7 +292,7 @@ def test_promise_4_a_bad_key_keeps_what_is_owed(
     client.post("/logout/json/")
 
     token = ConvaiToken.objects.get()
-    assert token.status == Status.REVOKING
+    assert token.status == TokenStatus.REVOKING
     assert token.last_error.startswith("convai_bad_key")
     assert "ERROR" in {record.levelname for record in caplog.records}
     convai.set(accepted_keys=[])
@@ -328,12 +328,12 @@ def test_promise_4_a_generate_call_that_died_stands_as_unknown(
     monkeypatch.setattr(issuing, "_settle_generated", die)
     with pytest.raises(Killed):
         log_in()
-    assert ConvaiToken.objects.get().status == Status.GENERATING
+    assert ConvaiToken.objects.get().status == TokenStatus.GENERATING
 
     assert sweep(workers=1).unknown == 0
     with time_machine.travel(timezone.now() + timedelta(minutes=3)):
         assert sweep(workers=1).unknown == 1
-    assert ConvaiToken.objects.get().status == Status.UNKNOWN
+    assert ConvaiToken.objects.get().status == TokenStatus.UNKNOWN
 
 
 def test_promise_4_a_revoking_row_without_a_value_becomes_unknown(
@@ -349,7 +349,7 @@ def test_promise_4_a_revoking_row_without_a_value_becomes_unknown(
     monkeypatch.setattr(issuing, "_settle_generated", end_and_die)
     with pytest.raises(Killed):
         log_in()
-    assert ConvaiToken.objects.get().status == Status.REVOKING
+    assert ConvaiToken.objects.get().status == TokenStatus.REVOKING
 
     with time_machine.travel(timezone.now() + timedelta(minutes=3)):
         report = sweep(workers=1)
@@ -380,5 +380,5 @@ def test_promise_4_a_token_that_convai_does_not_know_counts_as_dead_in_the_end(
             clock.shift(1200)  # after an hour it is expired too
             sweep(workers=1)
 
-    assert ConvaiToken.objects.get().status in (Status.REVOKED, Status.GONE)
+    assert ConvaiToken.objects.get().status in (TokenStatus.REVOKED, TokenStatus.GONE)
     assert ConvaiToken.objects.get().attempts <= 6

@@ -33,17 +33,30 @@ from convai_tokens.lifecycle import ending, issuing, revocation
 from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.logins.credentials import bearer_credential
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
 
-Status = ConvaiToken.Status
 FORWARD = {
-    Status.GENERATING: {Status.ACTIVE, Status.REVOKING, Status.FAILED, Status.UNKNOWN},
-    Status.ACTIVE: {Status.EXPIRED, Status.REVOKING, Status.GONE},
-    Status.EXPIRED: {Status.REVOKING, Status.ACTIVE},  # extending revives what only we thought dead
-    Status.REVOKING: {Status.REVOKED, Status.GONE, Status.LAPSED, Status.FAILED, Status.UNKNOWN},
-    Status.UNKNOWN: {Status.REVOKING},
+    TokenStatus.GENERATING: {
+        TokenStatus.ACTIVE,
+        TokenStatus.REVOKING,
+        TokenStatus.FAILED,
+        TokenStatus.UNKNOWN,
+    },
+    TokenStatus.ACTIVE: {TokenStatus.EXPIRED, TokenStatus.REVOKING, TokenStatus.GONE},
+    TokenStatus.EXPIRED: {
+        TokenStatus.REVOKING,
+        TokenStatus.ACTIVE,
+    },  # extending revives what only we thought dead
+    TokenStatus.REVOKING: {
+        TokenStatus.REVOKED,
+        TokenStatus.GONE,
+        TokenStatus.LAPSED,
+        TokenStatus.FAILED,
+        TokenStatus.UNKNOWN,
+    },
+    TokenStatus.UNKNOWN: {TokenStatus.REVOKING},
 }
-SETTLED = (Status.REVOKED, Status.GONE, Status.LAPSED)
+SETTLED = (TokenStatus.REVOKED, TokenStatus.GONE, TokenStatus.LAPSED)
 OUTAGES: list[dict[str, Any]] = [
     {"faults": {"503": 1}},
     {"faults": {"429": 1}},
@@ -163,7 +176,7 @@ class History(RuleBasedStateMachine):
     @invariant()
     def a_status_only_moves_forward(self) -> None:
         for token_id, status in ConvaiToken.objects.values_list("pk", "status"):
-            before = self.statuses.get(token_id, Status.GENERATING)
+            before = self.statuses.get(token_id, TokenStatus.GENERATING)
             # A rule may take several steps; what is settled stays settled.
             if before != status:
                 assert status in reachable(before), f"{before} -> {status}"
@@ -172,9 +185,9 @@ class History(RuleBasedStateMachine):
     @invariant()
     def what_is_dead_here_is_dead_there(self) -> None:
         alive = {fingerprint(value) for value in self.sandbox.live()}
-        dead = ConvaiToken.objects.filter(status__in=[Status.REVOKED, Status.GONE])
+        dead = ConvaiToken.objects.filter(status__in=[TokenStatus.REVOKED, TokenStatus.GONE])
         # What has expired by our clock counts as gone once it was rejected; the sandbox's stands.
-        dead = dead.exclude(status=Status.GONE, expires_at__lte=timezone.now())
+        dead = dead.exclude(status=TokenStatus.GONE, expires_at__lte=timezone.now())
         assert not alive & set(dead.values_list("fingerprint", flat=True))
 
     @invariant()
@@ -182,27 +195,33 @@ class History(RuleBasedStateMachine):
         alive = {fingerprint(value) for value in self.sandbox.live()}
         known = set(ConvaiToken.objects.values_list("fingerprint", flat=True))
         without_value = ConvaiToken.objects.filter(
-            fingerprint="", status__in=[Status.UNKNOWN, Status.GENERATING, Status.REVOKING]
+            fingerprint="",
+            status__in=[TokenStatus.UNKNOWN, TokenStatus.GENERATING, TokenStatus.REVOKING],
         )
         assert len(alive - known) <= without_value.count()
 
     @invariant()
     def a_value_is_sealed_while_it_may_live_and_wiped_when_it_is_dead(self) -> None:
         for token in ConvaiToken.objects.all():
-            if token.status in (*SETTLED, Status.FAILED, Status.UNKNOWN, Status.GENERATING):
+            if token.status in (
+                *SETTLED,
+                TokenStatus.FAILED,
+                TokenStatus.UNKNOWN,
+                TokenStatus.GENERATING,
+            ):
                 assert token.sealed == "", token.status
-            if token.status == Status.ACTIVE:
+            if token.status == TokenStatus.ACTIVE:
                 assert token.sealed
 
     @invariant()
     def an_ended_session_has_no_live_token(self) -> None:
-        live = ConvaiToken.objects.filter(status__in=[Status.ACTIVE, Status.GENERATING])
+        live = ConvaiToken.objects.filter(status__in=[TokenStatus.ACTIVE, TokenStatus.GENERATING])
         assert not live.filter(session__ended_at__isnull=False).exists()
 
     @invariant()
     def the_cap_holds(self) -> None:
         for session in LearnerSession.objects.all():
-            live = session.tokens.filter(status__in=[Status.ACTIVE, Status.GENERATING])
+            live = session.tokens.filter(status__in=[TokenStatus.ACTIVE, TokenStatus.GENERATING])
             assert live.count() <= CAP
 
     @invariant()
@@ -211,7 +230,9 @@ class History(RuleBasedStateMachine):
             events = token.events.all()
             steps = Counter(event.kind for event in events)
             ends = [end for end in ("revoked", "gone", "lapsed", "failed") if steps[end]]
-            assert ends == ([token.status] if token.status in (*SETTLED, Status.FAILED) else [])
+            assert ends == (
+                [token.status] if token.status in (*SETTLED, TokenStatus.FAILED) else []
+            )
             assert sum(steps[end] for end in ends) <= 1
             # What came after the end is owed from then on, and never was its learner's.
             for_nobody = sum(event.detail == "Generated for nobody" for event in events)
@@ -220,9 +241,9 @@ class History(RuleBasedStateMachine):
             assert (steps["owed"] > 0) == (token.owed_since is not None)
             assert steps["owed"] - for_nobody <= 1
             assert steps["unknown"] <= 1
-            assert steps["unknown"] or token.status != Status.UNKNOWN
+            assert steps["unknown"] or token.status != TokenStatus.UNKNOWN
             assert steps["expired"] <= 1 + token.extend_count
-            assert steps["expired"] or token.status != Status.EXPIRED
+            assert steps["expired"] or token.status != TokenStatus.EXPIRED
         for session in LearnerSession.objects.all():
             steps = Counter(session.events.values_list("kind", flat=True))
             assert steps["session_started"] == 1
@@ -237,9 +258,9 @@ class History(RuleBasedStateMachine):
             sweep(workers=1)
         assert not ConvaiToken.objects.owed().exists()
         alive = {fingerprint(value) for value in self.sandbox.live()}
-        known = ConvaiToken.objects.exclude(status=Status.LAPSED)
+        known = ConvaiToken.objects.exclude(status=TokenStatus.LAPSED)
         # Wiped after the horizon, or gone: by then Convai's own clock has ended it too.
-        by_time = known.filter(status__in=[Status.EXPIRED, Status.GONE])
+        by_time = known.filter(status__in=[TokenStatus.EXPIRED, TokenStatus.GONE])
         expired = set(
             by_time.filter(expires_at__lte=timezone.now()).values_list("fingerprint", flat=True)
         )
@@ -251,7 +272,7 @@ def reachable(status: str) -> set[str]:
     found: set[str] = set()
     todo = [status]
     while todo:
-        for after in FORWARD.get(Status(todo.pop()), set()) - found:
+        for after in FORWARD.get(TokenStatus(todo.pop()), set()) - found:
             found.add(after)
             todo.append(after)
     return found

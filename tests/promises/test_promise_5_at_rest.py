@@ -14,9 +14,7 @@ from convai_tokens.convai.client import forget_client
 from convai_tokens.exceptions import SealBroken
 from convai_tokens.lifecycle.sealing import fingerprint, unseal
 from convai_tokens.lifecycle.sweep import sweep
-from convai_tokens.models import ConvaiToken, LearnerSession
-
-Status = ConvaiToken.Status
+from convai_tokens.models import ConvaiToken, LearnerSession, TokenStatus
 
 
 def test_promise_5_a_live_token_is_sealed_and_a_dead_one_is_wiped(
@@ -62,7 +60,7 @@ def test_promise_5_a_value_that_cannot_be_opened_stays_owed_and_is_told(
     client.post("/logout/json/")
 
     token = ConvaiToken.objects.get()
-    assert token.status == Status.REVOKING
+    assert token.status == TokenStatus.REVOKING
     assert token.last_error.startswith("seal_broken")
     convai_settings(ENCRYPTION_KEYS=["second-" + "k" * 40, "first-" + "k" * 40])
     with time_machine.travel(timezone.now() + timedelta(minutes=1)):
@@ -96,7 +94,7 @@ def test_promise_5_an_expired_token_keeps_its_value_until_the_horizon(
         clock.shift(timedelta(hours=25))
         assert sweep(workers=1).wiped == 1
     token = ConvaiToken.objects.get()
-    assert (token.status, token.sealed) == (Status.EXPIRED, "")
+    assert (token.status, token.sealed) == (TokenStatus.EXPIRED, "")
 
 
 def test_promise_5_an_expired_token_is_revoked_when_its_session_ends(
@@ -108,5 +106,5 @@ def test_promise_5_an_expired_token_is_revoked_when_its_session_ends(
         forget_client()
         client.post("/logout/json/")
 
-    assert ConvaiToken.objects.get().status == Status.REVOKED
+    assert ConvaiToken.objects.get().status == TokenStatus.REVOKED
     assert convai.live() == []

@@ -17,7 +17,14 @@ from django.test.utils import CaptureQueriesContext
 from convai_tokens import dispatch
 from convai_tokens.dispatch import threads
 from convai_tokens.lifecycle.sweep import sweep
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
+from convai_tokens.models import (
+    ConvaiToken,
+    EndReason,
+    EventKind,
+    LearnerSession,
+    TokenEvent,
+    TokenStatus,
+)
 from tests.conftest import ENGINES, PASSWORD
 
 
@@ -43,7 +50,7 @@ def test_promise_6_logout_answers_at_once_and_the_sweep_pays_later(
     assert logout.status_code == 204
     # The dispatcher is another thread: wait until it has tried, and gave the lease back.
     threads._queue.join()
-    assert ConvaiToken.objects.get().status == ConvaiToken.Status.REVOKING
+    assert ConvaiToken.objects.get().status == TokenStatus.REVOKING
     assert convai.live() == [login.json()["convai"]["apiAuthToken"]]
     convai.set(hang=False, reset=False, faults={})
     ConvaiToken.objects.update(next_attempt_at="2000-01-01T00:00:00Z")
@@ -123,7 +130,7 @@ def test_promise_6_a_logout_makes_its_learner_wait_for_few_statements(
     ours = [query["sql"] for query in queries if "convai_tokens_" in query["sql"]]
     verbs = [sql.split()[0] for sql in ours]
     assert verbs == ["UPDATE", "SELECT", "UPDATE", "UPDATE", "INSERT"], ours
-    assert TokenEvent.objects.filter(kind=TokenEvent.Kind.OWED).count() == 2
+    assert TokenEvent.objects.filter(kind=EventKind.OWED).count() == 2
 
 
 @pytest.mark.parametrize(
@@ -202,7 +209,7 @@ def test_promise_6_logout_survives_a_dispatcher_that_fails(
     convai_settings(DISPATCHER=broken)
 
     assert client.post(f"/logout/{stack}/", headers=headers).status_code == 204
-    assert ConvaiToken.objects.get().status == ConvaiToken.Status.REVOKING
+    assert ConvaiToken.objects.get().status == TokenStatus.REVOKING
 
 
 def test_promise_6_a_full_queue_leaves_the_rest_to_the_sweep(
