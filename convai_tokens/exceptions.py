@@ -1,12 +1,14 @@
 """What can go wrong with a token, in this app's words.
 
-Every exception carries a ``code`` for programs and a short cleaned text for people; none ever
+Every exception has a ``code`` for programs and a short cleaned text for people; none ever
 carries an answer's body, a key or a token value.
 """
 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
+from typing import ClassVar
 
 MAX_TEXT = 240  # the width of ConvaiToken.last_error
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -24,18 +26,50 @@ def clean_text(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
+class ErrorCode(StrEnum):
+    """Every code that an error of this app has, for programs; docs/errors.md tells what to do."""
+
+    # Convai can't be used now
+    CONVAI_UNAVAILABLE = "convai_unavailable"
+    CONVAI_TIMEOUT = "convai_timeout"
+    CONVAI_DROPPED = "convai_dropped"
+    CONVAI_RATE_LIMITED = "convai_rate_limited"
+    CONVAI_BUSY = "convai_busy"
+    # Convai refuses this LMS
+    CONVAI_REFUSED = "convai_refused"
+    CONVAI_BAD_KEY = "convai_bad_key"
+    CONVAI_PLAN_LIMIT = "convai_plan_limit"
+    CONVAI_NO_KEY = "convai_no_key"
+    # This learner session, or this token
+    SESSION_ENDED = "session_ended"
+    TOKEN_SUPERSEDED = "token_superseded"
+    NO_LIVE_TOKEN = "no_live_token"
+    TOKEN_REJECTED = "token_rejected"
+    TOKEN_GONE = "token_gone"
+    SEAL_BROKEN = "seal_broken"
+    # This learner, or this request
+    END_USER_BLANK = "end_user_blank"
+    CONVAI_NOT_ALLOWED = "convai_not_allowed"
+    CREDENTIAL_NOT_SUPPORTED = "credential_not_supported"
+    NOT_AUTHENTICATED = "not_authenticated"
+    # A fault of ours or of the LMS's code, which is in the log
+    CONVAI_ERROR = "convai_error"
+
+
 class ConvaiTokensError(Exception):
     """Root of this app's exceptions.
 
-    ``code`` is stable, snake_case; ``retry_after`` is in seconds, None where Convai named no time.
-    ``waiting_helps`` is false where the same call will fail again, however late.
+    ``retry_after`` is in seconds, None where Convai named no time; ``pause`` is what counts then,
+    None where the same call will fail again, however late. ``maybe_done`` is true when the request
+    may have reached Convai, so that it may have been carried out although nobody heard the answer.
     """
 
-    code = "convai_error"
-    waiting_helps = True
+    code: ErrorCode = ErrorCode.CONVAI_ERROR
+    pause: ClassVar[float | None] = 15.0
+    maybe_done = False
 
     def __init__(
-        self, text: str, *, code: str | None = None, retry_after: float | None = None
+        self, text: str, *, code: ErrorCode | None = None, retry_after: float | None = None
     ) -> None:
         super().__init__(clean_text(text))
         self.code = code or self.code
@@ -47,19 +81,16 @@ class ConvaiTokensError(Exception):
 
 
 class ConvaiUnavailable(ConvaiTokensError):
-    """Convai can't be used now: network, timeout, 5xx, 429, redirect, nonsense. Try later.
+    """Convai can't be used now: network, timeout, 5xx, 429, redirect, nonsense. Try later."""
 
-    ``maybe_done`` is true when the request may have reached Convai, so that it may have been
-    carried out although nobody heard the answer.
-    """
-
-    code = "convai_unavailable"
+    code = ErrorCode.CONVAI_UNAVAILABLE
+    pause: ClassVar[float] = 15.0
 
     def __init__(
         self,
         text: str,
         *,
-        code: str | None = None,
+        code: ErrorCode | None = None,
         retry_after: float | None = None,
         maybe_done: bool = False,
     ) -> None:
@@ -74,53 +105,54 @@ class ConvaiPaused(ConvaiUnavailable):
 class ConvaiRefused(ConvaiTokensError):
     """Convai refuses us: a bad API key or an exhausted plan. Somebody has to mend it."""
 
-    code = "convai_refused"
+    code = ErrorCode.CONVAI_REFUSED
+    pause: ClassVar[float] = 60.0
 
 
 class TokenRejected(ConvaiTokensError):
     """Convai rejected one token with an answer that doesn't say why; gone, if it has expired."""
 
-    code = "token_rejected"
-    waiting_helps = False
+    code = ErrorCode.TOKEN_REJECTED
+    pause = None
 
 
 class TokenGone(ConvaiTokensError):
     """Convai knows no such token."""
 
-    code = "token_gone"
-    waiting_helps = False
+    code = ErrorCode.TOKEN_GONE
+    pause = None
 
 
 class SessionEnded(ConvaiTokensError):
     """The learner session has ended: it gets no token any more."""
 
-    code = "session_ended"
-    waiting_helps = False
+    code = ErrorCode.SESSION_ENDED
+    pause = None
 
 
 class TokenSuperseded(ConvaiTokensError):
     """The token was revoked while it was being generated: newer ones reached the session's cap."""
 
-    code = "token_superseded"
-    waiting_helps = False
+    code = ErrorCode.TOKEN_SUPERSEDED
+    pause = None
 
 
 class NoLiveToken(ConvaiTokensError):
     """The learner session has no token that could be extended."""
 
-    code = "no_live_token"
-    waiting_helps = False
+    code = ErrorCode.NO_LIVE_TOKEN
+    pause = None
 
 
 class EndUserBlank(ConvaiTokensError):
     """``END_USER`` gave a blank id or name; Convai's clients take neither."""
 
-    code = "end_user_blank"
-    waiting_helps = False
+    code = ErrorCode.END_USER_BLANK
+    pause = None
 
 
 class SealBroken(ConvaiTokensError):
     """A sealed value doesn't open: no key fits, or it was moved here from another row."""
 
-    code = "seal_broken"
-    waiting_helps = False
+    code = ErrorCode.SEAL_BROKEN
+    pause = None

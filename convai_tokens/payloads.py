@@ -16,8 +16,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from .conf import Secret, app_settings
-from .convai.breaker import PAUSE, REFUSED_PAUSE
-from .exceptions import ConvaiRefused, ConvaiTokensError, EndUserBlank
+from .exceptions import ConvaiTokensError, EndUserBlank
 from .lifecycle.issuing import Issued
 
 
@@ -81,12 +80,8 @@ def failed_block(user: AbstractBaseUser, error: ConvaiTokensError) -> LoginBlock
 
 def retry_after(error: ConvaiTokensError) -> int | None:
     """Return whole seconds after which it is worth to try again, None where it never is."""
-    if not error.waiting_helps:
-        return None
-    if error.retry_after is not None:
-        return math.ceil(error.retry_after)
-    # When Convai is called again, where it named no time.
-    return math.ceil(REFUSED_PAUSE if isinstance(error, ConvaiRefused) else PAUSE)
+    seconds = error.pause if error.retry_after is None else error.retry_after
+    return None if error.pause is None or seconds is None else math.ceil(seconds)
 
 
 def fields(block: LoginBlock) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from .exceptions import (
     ConvaiTokensError,
     ConvaiUnavailable,
     EndUserBlank,
+    ErrorCode,
 )
 from .lifecycle import ending, issuing
 from .logins.credentials import Credential, credential_of_request
@@ -36,7 +37,7 @@ DEFAULT_RATE = "30/min"
 
 
 class CredentialNotSupported(exceptions.PermissionDenied):
-    default_code = "credential_not_supported"
+    default_code = ErrorCode.CREDENTIAL_NOT_SUPPORTED
     default_detail = (
         "This request was authenticated in a way that convai_tokens does not know; "
         "log in with a session or with a supported bearer token."
@@ -44,7 +45,7 @@ class CredentialNotSupported(exceptions.PermissionDenied):
 
 
 class NotAllowed(exceptions.PermissionDenied):
-    default_code = "convai_not_allowed"
+    default_code = ErrorCode.CONVAI_NOT_ALLOWED
     default_detail = "This learner gets no Convai token."
 
 
@@ -177,7 +178,7 @@ def _error_response(error: ConvaiTokensError) -> Response:
     code: int = status.HTTP_409_CONFLICT
     if isinstance(error, (ConvaiUnavailable, ConvaiRefused)):
         code = status.HTTP_503_SERVICE_UNAVAILABLE
-        if error.code == "convai_rate_limited":
+        if error.code == ErrorCode.CONVAI_RATE_LIMITED:
             code = status.HTTP_429_TOO_MANY_REQUESTS
         body["retryAfter"] = retry_after(error)
         headers["Retry-After"] = str(body["retryAfter"])

@@ -257,7 +257,7 @@ def test_e005_what_may_be_inside_or_missing_is_accepted(others: list[str], setti
         pytest.param("no_such_module.function", id="no such module"),
         pytest.param("convai_tokens.payloads.no_such_function", id="no such function"),
         pytest.param("nodots", id="no dotted path"),
-        pytest.param("convai_tokens.payloads.PAUSE", id="a number"),
+        pytest.param("convai_tokens.exceptions.MAX_TEXT", id="a number"),
         pytest.param(None, id="none"),
         pytest.param(17, id="no path at all"),
     ],

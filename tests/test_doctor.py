@@ -40,7 +40,7 @@ from convai_tokens.doctor import (
     trial as health_token,
 )
 from convai_tokens.doctor.step import Status, Step
-from convai_tokens.exceptions import ConvaiUnavailable
+from convai_tokens.exceptions import ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.lifecycle.sweep import SEEN_KEY
 from convai_tokens.management.commands import convai_doctor
@@ -908,7 +908,7 @@ def test_the_doctor_calls_although_the_breaker_is_open_and_leaves_it_as_it_is(
 ) -> None:
     breakers = get_client().breaker, get_client().revoking
     for breaker in breakers:
-        breaker.heard(ConvaiUnavailable("", code="convai_rate_limited", retry_after=60))
+        breaker.heard(ConvaiUnavailable("", code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=60))
 
     found = trial()
 

@@ -15,6 +15,7 @@ from convai_tokens.exceptions import (
     MAX_TEXT,
     ConvaiTokensError,
     ConvaiUnavailable,
+    ErrorCode,
     clean_text,
 )
 
@@ -55,13 +56,13 @@ def test_an_exception_carries_code_text_and_waiting_time(name: str) -> None:
 
 
 def test_a_code_given_to_one_exception_stays_with_that_one() -> None:
-    error = ConvaiUnavailable("Slow down.", code="convai_rate_limited")
+    error = ConvaiUnavailable("Slow down.", code=ErrorCode.CONVAI_RATE_LIMITED)
 
     assert error.code == "convai_rate_limited"
     assert ConvaiUnavailable("Down.").code == "convai_unavailable"
 
 
-def test_waiting_helps_only_where_it_is_said() -> None:
+def test_no_time_is_named_unless_convai_named_one() -> None:
     assert ConvaiUnavailable("Down.").retry_after is None
 
 
@@ -75,7 +76,9 @@ def test_unavailable_takes_the_call_for_not_carried_out_unless_told() -> None:
 
 
 def test_an_exception_survives_being_sent_to_another_process() -> None:
-    error = ConvaiUnavailable("Down.", code="convai_timeout", retry_after=3.0, maybe_done=True)
+    error = ConvaiUnavailable(
+        "Down.", code=ErrorCode.CONVAI_TIMEOUT, retry_after=3.0, maybe_done=True
+    )
 
     copy = pickle.loads(pickle.dumps(error))
 

@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 
 from convai_tokens.conf import Secret, app_settings
-from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, EndUserBlank
+from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, EndUserBlank, ErrorCode
 from convai_tokens.lifecycle.issuing import Issued
 from convai_tokens.models import ConvaiToken
 from convai_tokens.payloads import (
@@ -95,7 +95,7 @@ def test_without_a_token_the_keys_are_the_same_and_an_error_says_why(ada: Any) -
 
 
 def test_without_a_token_flat_says_why_too(ada: Any) -> None:
-    block = failed_block(ada, ConvaiUnavailable("Convai is down.", code="convai_timeout"))
+    block = failed_block(ada, ConvaiUnavailable("Convai is down.", code=ErrorCode.CONVAI_TIMEOUT))
 
     assert flat(block) == {
         "convaiApiAuthToken": None,

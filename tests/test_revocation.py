@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from convai_tokens.convai.client import forget_client, get_client
-from convai_tokens.exceptions import ConvaiRefused
+from convai_tokens.exceptions import ConvaiRefused, ErrorCode
 from convai_tokens.lifecycle import ending, issuing, revocation
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
@@ -40,7 +40,7 @@ def test_a_hint_that_finds_convai_down_asks_not_even_the_database(
 ) -> None:
     owed(1)
     token_id = ConvaiToken.objects.get().pk
-    get_client().revoking.heard(ConvaiRefused("No such key.", code="convai_bad_key"))
+    get_client().revoking.heard(ConvaiRefused("No such key.", code=ErrorCode.CONVAI_BAD_KEY))
 
     with django_assert_num_queries(0):
         assert revocation.attempt([token_id]) == []

@@ -23,7 +23,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from convai_tokens.convai.client import forget_client, get_client
-from convai_tokens.exceptions import ConvaiUnavailable
+from convai_tokens.exceptions import ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle import sweep as sweeping
 from convai_tokens.lifecycle import tidying
 from convai_tokens.lifecycle.sealing import seal
@@ -392,7 +392,7 @@ def test_after_an_outage_one_call_probes_and_then_all_workers_pay(
     owe_real_tokens(24)
     convai.set(latency=0.02)
     breaker = get_client().revoking
-    breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.01))
+    breaker.heard(ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=0.01))
     assert breaker.is_open
     payers: list[str] = []
 
@@ -422,7 +422,7 @@ def test_after_an_outage_a_value_that_does_not_open_does_not_pass_for_the_probe(
     ConvaiToken.objects.filter(pk=first.pk).update(sealed="v1.broken")
     convai.set(latency=0.02)
     breaker = get_client().revoking
-    breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.01))
+    breaker.heard(ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=0.01))
     while breaker.pause_left:
         pass
     opened: list[bool] = []
@@ -444,7 +444,7 @@ def test_while_convai_is_known_to_be_down_no_row_is_touched(
     convai: Any, owe_real_tokens: Callable[[int], None]
 ) -> None:
     owe_real_tokens(3)
-    get_client().revoking.heard(ConvaiUnavailable("no", code="convai_rate_limited"))
+    get_client().revoking.heard(ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED))
 
     with CaptureQueriesContext(connection) as queries:
         assert sweep(workers=1).owed == 3
@@ -459,7 +459,7 @@ def test_a_sweep_that_is_told_to_stop_probes_no_more(
 ) -> None:
     owe_real_tokens(1)
     breaker = get_client().revoking
-    breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.001))
+    breaker.heard(ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=0.001))
     while breaker.pause_left:
         pass
 

@@ -23,6 +23,7 @@ from ..exceptions import (
     ConvaiRefused,
     ConvaiTokensError,
     ConvaiUnavailable,
+    ErrorCode,
     TokenGone,
     TokenRejected,
 )
@@ -116,7 +117,7 @@ def sounded(
     """
     outcome = confirmed_revoked(status, headers, body)
     if isinstance(outcome, ConvaiUnavailable) and (
-        outcome.code == "convai_rate_limited" or outcome.retry_after
+        outcome.code == ErrorCode.CONVAI_RATE_LIMITED or outcome.retry_after
     ):
         return outcome
     return True
@@ -141,7 +142,7 @@ def _failure(
     told = f"Convai answered {status} to {verb}."
     retry_after = _retry_after(headers)
     if status == 429 or (_NAMES_A_RATE.search(text or "") and status < 500):
-        return ConvaiUnavailable(told, code="convai_rate_limited", retry_after=retry_after)
+        return ConvaiUnavailable(told, code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=retry_after)
     if (not success and not 400 <= status < 500) or status in (408, 425):
         maybe_done = status >= 500 and status != 503  # whoever answers 503 hasn't begun
         return ConvaiUnavailable(told, retry_after=retry_after, maybe_done=maybe_done)
@@ -151,9 +152,11 @@ def _failure(
 def _refusal(verb: Verb, status: int, data: Any, text: str, told: str) -> ConvaiTokensError:
     """Return the outcome of a 4xx, or of a 2xx that holds an error envelope."""
     if _NAMES_THE_PLAN.search(text):
-        return ConvaiRefused(f"{told} The plan's limit is reached.", code="convai_plan_limit")
+        return ConvaiRefused(
+            f"{told} The plan's limit is reached.", code=ErrorCode.CONVAI_PLAN_LIMIT
+        )
     if status not in (404, 410) and _NAMES_THE_KEY.search(text):
-        return ConvaiRefused(f"{told} The API key is bad.", code="convai_bad_key")
+        return ConvaiRefused(f"{told} The API key is bad.", code=ErrorCode.CONVAI_BAD_KEY)
     if verb == "generate":
         # No token is in play, so a 4xx is about us; an envelope inside a 2xx is nonsense.
         return ConvaiRefused(told) if status >= 400 else ConvaiUnavailable(told, maybe_done=True)

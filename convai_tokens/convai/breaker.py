@@ -13,13 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from ..exceptions import ConvaiPaused, ConvaiRefused, ConvaiTokensError, ConvaiUnavailable
+from ..exceptions import (
+    ConvaiPaused,
+    ConvaiRefused,
+    ConvaiUnavailable,
+    ErrorCode,
+)
 
 logger = logging.getLogger("convai_tokens")
 
 FAILURES = 3  # in a row, before it opens
-PAUSE = 15.0  # seconds until one call may probe, unless Convai named a time
-REFUSED_PAUSE = 60.0  # seconds; a bad key or an exhausted plan needs a person to mend it
 PROBE_TIME = 10.0  # seconds after which a probe that nobody heard of counts as lost, at least
 OLD_NEWS = 300.0  # seconds after a pause, from when on a learner's call may be the probe unasked
 PATIENCE = 1.0  # seconds that a call in flight may take before nobody queues behind it
@@ -106,7 +109,7 @@ class Breaker:
         """
         if isinstance(outcome, ConvaiRefused):
             logger.error("Convai refuses this LMS, so it isn't called for a while: %s", outcome)
-            self._open(outcome.retry_after or REFUSED_PAUSE)
+            self._open(outcome.retry_after or outcome.pause)
         elif isinstance(outcome, ConvaiUnavailable):
             self._failed(outcome)
         elif self._failures or self._open_until:
@@ -120,12 +123,12 @@ class Breaker:
                 self._failures, self._open_until, self._answered = 0, 0.0, False
             logger.info("Convai answers again (%s).", self._calls)
 
-    def _failed(self, error: ConvaiTokensError) -> None:
+    def _failed(self, error: ConvaiUnavailable) -> None:
         with self._lock:
             self._failures += 1
             opens = self._failures >= FAILURES
-        if opens or error.code == "convai_rate_limited":
-            self._open(error.retry_after or PAUSE)
+        if opens or error.code == ErrorCode.CONVAI_RATE_LIMITED:
+            self._open(error.retry_after or error.pause)
 
     def _open(self, pause: float) -> None:
         with self._lock:
@@ -199,5 +202,5 @@ class Bulkhead:
 def busy() -> ConvaiUnavailable:
     """Return the outcome of a call that was not made because too many wait for theirs."""
     return ConvaiUnavailable(
-        "Too many learners wait for Convai already.", code="convai_busy", retry_after=1
+        "Too many learners wait for Convai already.", code=ErrorCode.CONVAI_BUSY, retry_after=1
     )

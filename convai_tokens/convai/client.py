@@ -23,7 +23,13 @@ from requests.adapters import HTTPAdapter
 
 from .. import __version__
 from ..conf import Secret, app_settings
-from ..exceptions import ConvaiPaused, ConvaiRefused, ConvaiTokensError, ConvaiUnavailable
+from ..exceptions import (
+    ConvaiPaused,
+    ConvaiRefused,
+    ConvaiTokensError,
+    ConvaiUnavailable,
+    ErrorCode,
+)
 from .answers import (
     PATHS,
     GeneratedToken,
@@ -34,7 +40,7 @@ from .answers import (
     sounded,
 )
 from .breaker import Breaker, Bulkhead, busy
-from .failures import DROPPED, OURS, name_of, no_answer
+from .failures import name_of, no_answer
 
 logger = logging.getLogger("convai_tokens")
 
@@ -42,6 +48,8 @@ MAX_BODY = 64 * 1024
 # Calls in flight, those included that nobody waits for any more; more where MAX_CONCURRENT asks.
 MAX_THREADS = 64
 POOL_SIZE = 32  # as wide as the threads that may wait on Convai; a narrower one churns connections
+# Codes of failures that are no failure of Convai's.
+OURS = (ErrorCode.CONVAI_BUSY,)
 # A revocation of it is how Convai is sounded out: whatever is answered, nothing has changed.
 NOBODYS = "no-such-token"
 
@@ -112,7 +120,10 @@ class ConvaiClient:
         ``convai_dropped`` is held against Convai only when it comes ``again``: the first may have
         met a kept-alive connection that somebody on the way had closed.
         """
-        deadline, excused = self._deadline(budget), OURS if again else (*OURS, DROPPED)
+        deadline, excused = (
+            self._deadline(budget),
+            OURS if again else (*OURS, ErrorCode.CONVAI_DROPPED),
+        )
         return self._call(self.breaker, "generate", {}, deadline, generated_token, excused=excused)
 
     def extend(self, value: Secret, budget: float | None = None) -> datetime:
@@ -168,7 +179,7 @@ class ConvaiClient:
         read: Reader[T],
         *,
         tries: int = 1,
-        excused: Collection[str] = OURS,
+        excused: Collection[ErrorCode] = OURS,
     ) -> T:
         """Make one call, and be back by ``deadline`` whatever happens.
 
@@ -179,13 +190,13 @@ class ConvaiClient:
         The call runs in a thread of its own, because no timeout of ``requests`` bounds a look-up
         of the name or an answer that drips; a thread left behind ends by its own timeouts.
         """
-        code = DROPPED
-        while tries and code == DROPPED:
+        code: ErrorCode | None = ErrorCode.CONVAI_DROPPED
+        while tries and code == ErrorCode.CONVAI_DROPPED:
             tries -= 1
             started = time.monotonic()
             result = self._in_thread(verb, body, deadline, read)
             logger.debug("convai %s took %.0f ms", verb, (time.monotonic() - started) * 1000)
-            code = result.code if isinstance(result, ConvaiTokensError) else ""
+            code = result.code if isinstance(result, ConvaiTokensError) else None
         if code not in excused:
             breaker.heard(result, started)
         if isinstance(result, ConvaiTokensError):
@@ -197,7 +208,9 @@ class ConvaiClient:
     ) -> T | ConvaiTokensError:
         """Return the outcome of ``_exchange``, or that of its being late."""
         if not self._threads.acquire(blocking=False):
-            return ConvaiUnavailable("Too many calls to Convai hang already.", code="convai_busy")
+            return ConvaiUnavailable(
+                "Too many calls to Convai hang already.", code=ErrorCode.CONVAI_BUSY
+            )
         outcome: queue.SimpleQueue[T | ConvaiTokensError] = queue.SimpleQueue()
 
         def run() -> None:
@@ -210,12 +223,16 @@ class ConvaiClient:
             threading.Thread(target=run, name=f"convai-{verb}", daemon=True).start()
         except RuntimeError:  # the system gives this process no further thread
             self._threads.release()
-            return ConvaiUnavailable("No thread is left for a call to Convai.", code="convai_busy")
+            return ConvaiUnavailable(
+                "No thread is left for a call to Convai.", code=ErrorCode.CONVAI_BUSY
+            )
         try:
             return outcome.get(timeout=max(deadline - time.monotonic(), 0.0))
         except queue.Empty:
             return ConvaiUnavailable(
-                f"Convai did not answer to {verb} in time.", code="convai_timeout", maybe_done=True
+                f"Convai did not answer to {verb} in time.",
+                code=ErrorCode.CONVAI_TIMEOUT,
+                maybe_done=True,
             )
 
     def _exchange(
@@ -227,11 +244,11 @@ class ConvaiClient:
             api_key = app_settings.api_key()
         except Exception as error:  # noqa: BLE001 - it may be the project's own callable
             return ConvaiRefused(
-                f"The API key can't be read: {name_of(error)}.", code="convai_no_key"
+                f"The API key can't be read: {name_of(error)}.", code=ErrorCode.CONVAI_NO_KEY
             )
         remaining = deadline - time.monotonic()
         if remaining <= 0:
-            return ConvaiUnavailable("No time is left for Convai.", code="convai_timeout")
+            return ConvaiUnavailable("No time is left for Convai.", code=ErrorCode.CONVAI_TIMEOUT)
         try:
             with self._http.post(
                 self._base_url + PATHS[verb],
@@ -266,7 +283,9 @@ class ConvaiClient:
                 return ConvaiUnavailable("Convai's answer is over 64 kB.", maybe_done=True)
             if time.monotonic() > deadline:
                 return ConvaiUnavailable(
-                    "Convai's answer came too slowly.", code="convai_timeout", maybe_done=True
+                    "Convai's answer came too slowly.",
+                    code=ErrorCode.CONVAI_TIMEOUT,
+                    maybe_done=True,
                 )
         return bytes(content)
 

@@ -10,21 +10,22 @@ import ssl
 import requests
 import urllib3
 
-from ..exceptions import ConvaiUnavailable
+from ..exceptions import ConvaiUnavailable, ErrorCode
 from .answers import PATHS, Verb
-
-DROPPED = "convai_dropped"  # the code of a call whose connection was closed without an answer
-OURS = ("convai_busy",)  # codes of failures that are no failure of Convai's
 
 
 def no_answer(verb: Verb, error: Exception) -> ConvaiUnavailable:
     """Return the outcome of a call that got no whole answer."""
     name = name_of(error)
     if isinstance(error, requests.ConnectTimeout):
-        return ConvaiUnavailable("Convai could not be reached in time.", code="convai_timeout")
+        return ConvaiUnavailable(
+            "Convai could not be reached in time.", code=ErrorCode.CONVAI_TIMEOUT
+        )
     if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
         return ConvaiUnavailable(
-            f"Convai did not answer to {verb} in time.", code="convai_timeout", maybe_done=True
+            f"Convai did not answer to {verb} in time.",
+            code=ErrorCode.CONVAI_TIMEOUT,
+            maybe_done=True,
         )
     causes = _causes(error)
     if any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes):
@@ -36,7 +37,7 @@ def no_answer(verb: Verb, error: Exception) -> ConvaiUnavailable:
     if any(isinstance(cause, dropped) for cause in causes):
         return ConvaiUnavailable(
             "Convai closed the connection without an answer.",
-            code=DROPPED,
+            code=ErrorCode.CONVAI_DROPPED,
             maybe_done=True,
         )
     return ConvaiUnavailable(f"The call to Convai failed: {name}.", maybe_done=True)

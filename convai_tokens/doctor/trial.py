@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from ..conf import Secret, app_settings
 from ..convai.client import ConvaiClient
-from ..exceptions import ConvaiTokensError, TokenGone
+from ..exceptions import ConvaiTokensError, ErrorCode, TokenGone
 from .network import TRY_LATER
 from .step import Step, failed, ok, skipped, timed, warning
 
@@ -30,29 +30,32 @@ T = TypeVar("T")
 
 # The client's outcomes, by code: likely cause, and fix.
 HINTS = {
-    "convai_timeout": ("Convai is slow or hangs, or a firewall swallows the answer.", TRY_LATER),
-    "convai_dropped": ("Convai, or a proxy on the way, closes connections.", TRY_LATER),
-    "convai_unavailable": (
+    ErrorCode.CONVAI_TIMEOUT: (
+        "Convai is slow or hangs, or a firewall swallows the answer.",
+        TRY_LATER,
+    ),
+    ErrorCode.CONVAI_DROPPED: ("Convai, or a proxy on the way, closes connections.", TRY_LATER),
+    ErrorCode.CONVAI_UNAVAILABLE: (
         "Convai is failing, or BASE_URL leads to something else that answers in its place.",
         f"Compare BASE_URL with https://api.convai.com. {TRY_LATER}",
     ),
-    "convai_rate_limited": (
+    ErrorCode.CONVAI_RATE_LIMITED: (
         "The plan's limit per minute is reached: by logins, or by a doctor that runs too often.",
         "Run the doctor less often, or with --offline; ask Convai for a higher limit.",
     ),
-    "convai_bad_key": (
+    ErrorCode.CONVAI_BAD_KEY: (
         "CONVAI_TOKENS['API_KEY'] is not, or no longer, a key of your Convai account.",
         "Copy the key anew from your Convai account, and restart all processes of the LMS.",
     ),
-    "convai_plan_limit": (
+    ErrorCode.CONVAI_PLAN_LIMIT: (
         "The Convai plan is used up.",
         "Raise the plan, or wait for its next period; until then learners get no tokens.",
     ),
-    "convai_no_key": (
+    ErrorCode.CONVAI_NO_KEY: (
         "CONVAI_TOKENS['API_KEY'] is a callable, and it fails.",
         "Run the callable in manage.py shell, and mend what it needs (vault, network, rights).",
     ),
-    "convai_refused": (
+    ErrorCode.CONVAI_REFUSED: (
         "Convai takes our request for wrong, often because BASE_URL has a wrong host or path.",
         "Compare BASE_URL with https://api.convai.com; then ask Convai about your account.",
     ),
@@ -166,7 +169,7 @@ def generate(trial: Trial) -> Step:
     try:
         generated, notes = _ask(lambda client: client.generate())
     except ConvaiTokensError as error:
-        maybe = " A token that nobody has may be alive." if getattr(error, "maybe_done", 0) else ""
+        maybe = " A token that nobody has may be alive." if error.maybe_done else ""
         return _told(error, maybe)
     trial.value, trial.ends = generated.value, generated.expires_at
     return _lifetime("Generated", trial.ends, notes, LIFETIME[1])
@@ -194,7 +197,7 @@ def revoke(trial: Trial) -> Step:
             _ask(lambda client: client.revoke(trial.value))
         except TokenGone as error:
             # For the app it is as good as revoked, so that nothing else would ever tell.
-            if not any(getattr(it, "maybe_done", False) for it in earlier):
+            if not any(it.maybe_done for it in earlier):
                 return _told(error, f" {_still_alive(trial)}")
         except ConvaiTokensError as error:
             earlier.append(error)

@@ -19,10 +19,10 @@ from django.utils import timezone
 from .. import signals
 from ..conf import Secret, app_settings
 from ..convai.client import get_client
-from ..convai.failures import DROPPED
 from ..exceptions import (
     ConvaiTokensError,
     ConvaiUnavailable,
+    ErrorCode,
     NoLiveToken,
     SessionEnded,
     TokenGone,
@@ -106,7 +106,7 @@ def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
     except ConvaiUnavailable as error:
         # A kept-alive connection that Convai had just closed. The next call is a new row, for the
         # dropped one may have left a token behind.
-        if error.code != DROPPED:
+        if error.code != ErrorCode.CONVAI_DROPPED:
             raise
     left = None if deadline is None else deadline - time.monotonic()
     return _generate_once(session, left, again=True)
@@ -181,7 +181,7 @@ def _keep(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
 
 def _settle_failed(token: ConvaiToken, error: ConvaiTokensError) -> None:
     """Note that Convai said no, or that nobody knows what it did."""
-    unknown = isinstance(error, ConvaiUnavailable) and error.maybe_done
+    unknown = error.maybe_done
     status, kind = (
         (TokenStatus.UNKNOWN, EventKind.UNKNOWN)
         if unknown

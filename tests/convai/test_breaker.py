@@ -12,7 +12,6 @@ from convai_tokens.convai.breaker import (
     FAILURES,
     OLD_NEWS,
     PATIENCE,
-    PAUSE,
     PROBE_TIME,
     Breaker,
     Bulkhead,
@@ -21,6 +20,7 @@ from convai_tokens.exceptions import (
     ConvaiPaused,
     ConvaiRefused,
     ConvaiUnavailable,
+    ErrorCode,
     TokenGone,
 )
 
@@ -71,8 +71,8 @@ def test_it_opens_after_some_failures_in_a_row(breaker: Breaker) -> None:
     with pytest.raises(ConvaiPaused) as caught:
         breaker.check()
 
-    assert caught.value.retry_after == PAUSE
-    assert breaker.pause_left == PAUSE
+    assert caught.value.retry_after == ConvaiUnavailable.pause
+    assert breaker.pause_left == ConvaiUnavailable.pause
 
 
 @pytest.mark.parametrize("answer", ["a token", TokenGone("unknown")])
@@ -87,7 +87,7 @@ def test_an_answer_in_between_starts_the_count_anew(breaker: Breaker, answer: ob
 def test_a_rate_limit_opens_it_at_once_for_as_long_as_convai_says(
     breaker: Breaker, clock: Clock
 ) -> None:
-    fail(breaker, 1, code="convai_rate_limited", retry_after=42)
+    fail(breaker, 1, code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=42)
 
     assert breaker.pause_left == 42
     clock.now += 41
@@ -102,7 +102,7 @@ def test_a_success_that_was_on_its_way_before_does_not_shorten_the_pause(
     """The usual order of answers when a limit is reached with several calls under way."""
     began = clock.now
     clock.now += 1
-    fail(breaker, 1, code="convai_rate_limited", retry_after=300)
+    fail(breaker, 1, code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=300)
     breaker.heard("a token", began)
     assert breaker.pause_left == 300
     clock.now += 1
@@ -128,7 +128,7 @@ def test_a_refusal_opens_it_at_once_and_is_told_loudly(
 
 def test_one_probe_of_a_crowd_is_let_through(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     barrier = threading.Barrier(8)
     through: list[bool] = []
 
@@ -147,7 +147,7 @@ def test_one_probe_of_a_crowd_is_let_through(breaker: Breaker, clock: Clock) -> 
 
 def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     breaker.check()
     breaker.heard("a token")
 
@@ -158,19 +158,19 @@ def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: Clock) -> None
 
 def test_a_probe_that_fails_keeps_it_open_for_another_pause(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     breaker.check()
     clock.now += 3
     fail(breaker, 1)
 
-    assert breaker.pause_left == PAUSE
+    assert breaker.pause_left == ConvaiUnavailable.pause
 
 
 def test_a_probe_that_nobody_heard_of_makes_room_for_the_next(
     breaker: Breaker, clock: Clock
 ) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     breaker.check()
     clock.now += PROBE_TIME - 1
     assert is_open(breaker)
@@ -183,7 +183,7 @@ def test_a_probe_that_made_no_call_is_given_back_to_whoever_comes_next(
     breaker: Breaker, clock: Clock
 ) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     mark = breaker.check()
 
     breaker.give_back(mark)
@@ -194,7 +194,7 @@ def test_a_probe_that_made_no_call_is_given_back_to_whoever_comes_next(
 
 def test_a_probe_for_old_news_is_given_back_as_such(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE + OLD_NEWS
+    clock.now += ConvaiUnavailable.pause + OLD_NEWS
     assert breaker.learners_wait() == (0.0, False)
 
     breaker.give_back(breaker.check())
@@ -204,20 +204,20 @@ def test_a_probe_for_old_news_is_given_back_as_such(breaker: Breaker, clock: Clo
 
 def test_a_probe_that_was_heard_of_is_not_given_back(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     mark = breaker.check()
     fail(breaker, 1)
 
     breaker.give_back(mark)
 
-    assert breaker.pause_left == PAUSE
+    assert breaker.pause_left == ConvaiUnavailable.pause
 
 
 def test_a_probe_that_was_given_up_does_not_give_back_the_one_that_followed_it(
     breaker: Breaker, clock: Clock
 ) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     lost = breaker.check()
     clock.now += PROBE_TIME
     breaker.check()
@@ -236,7 +236,7 @@ def test_a_call_that_is_no_probe_has_nothing_to_give_back(breaker: Breaker) -> N
 def test_a_probe_has_as_long_as_its_call_may_take(clock: Clock) -> None:
     breaker = Breaker("revocations", probe_time=3 * PROBE_TIME, clock=clock)
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     began = clock.now
     breaker.check()
     clock.now += 2 * PROBE_TIME
@@ -253,7 +253,7 @@ def test_the_log_tells_which_calls_are_not_made(
     caplog.set_level("INFO", logger="convai_tokens")
     breaker = Breaker("revocations", clock=clock)
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     breaker.check()
     breaker.heard("an answer")
 
@@ -268,7 +268,7 @@ def test_the_first_after_a_pause_has_convai_sounded_out_and_all_wait_for_that(
 ) -> None:
     fail(breaker, FAILURES)
     assert not sounds_out(breaker)  # not during the pause
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
 
     assert breaker.learners_wait() == (PROBE_TIME, True)
     assert breaker.learners_wait() == (PROBE_TIME, False)
@@ -287,7 +287,7 @@ def test_after_a_sounding_that_was_answered_the_next_call_is_the_probe(
 ) -> None:
     """What answers to a sounding may still generate no token."""
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     assert sounds_out(breaker)
     clock.now += 1
     breaker.heard(TokenGone("no such token"), clock.now)
@@ -302,14 +302,14 @@ def test_a_probe_that_fails_after_its_sounding_wants_another_one(
     breaker: Breaker, clock: Clock
 ) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     assert sounds_out(breaker)
     breaker.heard(None, clock.now)
     breaker.check()
     fail(breaker, 1)
 
-    assert breaker.pause_left == PAUSE
-    clock.now += PAUSE
+    assert breaker.pause_left == ConvaiUnavailable.pause
+    clock.now += ConvaiUnavailable.pause
     assert sounds_out(breaker)
 
 
@@ -317,11 +317,11 @@ def test_a_sounding_that_fails_keeps_it_open_for_another_pause(
     breaker: Breaker, clock: Clock
 ) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     assert sounds_out(breaker)
     fail(breaker, 1)
 
-    assert breaker.pause_left == PAUSE
+    assert breaker.pause_left == ConvaiUnavailable.pause
     assert not sounds_out(breaker)
 
 
@@ -329,7 +329,7 @@ def test_a_sounding_that_nobody_heard_of_makes_room_for_the_next(
     breaker: Breaker, clock: Clock
 ) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     assert sounds_out(breaker)
     clock.now += PROBE_TIME - 1
     assert not sounds_out(breaker)
@@ -342,10 +342,10 @@ def test_a_sounding_does_not_shorten_a_pause_that_convai_asked_for_meanwhile(
     breaker: Breaker, clock: Clock
 ) -> None:
     fail(breaker, FAILURES)
-    clock.now += PAUSE
+    clock.now += ConvaiUnavailable.pause
     assert sounds_out(breaker)
     began = clock.now
-    fail(breaker, 1, code="convai_rate_limited", retry_after=300)
+    fail(breaker, 1, code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=300)
     breaker.heard(TokenGone("no such token"), began)
 
     assert breaker.pause_left == 300
@@ -356,7 +356,7 @@ def test_where_nobody_came_for_long_the_next_call_is_the_probe_without_a_soundin
 ) -> None:
     """One who logs in an hour after an outage gets a token, and isn't turned away for old news."""
     fail(breaker, FAILURES)
-    clock.now += PAUSE + OLD_NEWS
+    clock.now += ConvaiUnavailable.pause + OLD_NEWS
 
     assert breaker.learners_wait() == (0, False)
     assert not is_open(breaker)

@@ -42,6 +42,7 @@ from convai_tokens.exceptions import (
     ConvaiRefused,
     ConvaiTokensError,
     ConvaiUnavailable,
+    ErrorCode,
     TokenGone,
     TokenRejected,
 )
@@ -715,7 +716,9 @@ def test_a_probe_that_meets_a_stale_connection_is_judged_by_its_second_try(serve
         return None
 
     client = client_of(serve(play).url)
-    client.revoking.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.001))
+    client.revoking.heard(
+        ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=0.001)
+    )
     while client.revoking.pause_left:
         time.sleep(0.001)
 
@@ -736,7 +739,9 @@ def test_a_first_stale_connection_of_generate_is_no_failure_and_a_second_is(serv
 
 def test_who_was_admitted_and_then_calls_nobody_is_no_probe(serve: Serve) -> None:
     client = client_of(serve(always(answer(200, GENERATED))).url)
-    client.breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.001))
+    client.breaker.heard(
+        ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=0.001)
+    )
     while client.breaker.pause_left:
         time.sleep(0.001)
     client.breaker._answered = True  # a sounding was

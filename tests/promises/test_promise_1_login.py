@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from convai_tokens.convai.breaker import Breaker
 from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
-from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable
+from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
@@ -156,7 +156,7 @@ def test_promise_1_login_calls_nobody_while_convai_is_known_to_be_down(
 def test_promise_1_login_asks_not_even_the_database_while_convai_is_known_to_be_down(
     convai: Any, learner: Any, log_in: Any, path: str
 ) -> None:
-    get_client().breaker.heard(ConvaiRefused("No such key.", code="convai_bad_key"))
+    get_client().breaker.heard(ConvaiRefused("No such key.", code=ErrorCode.CONVAI_BAD_KEY))
 
     with CaptureQueriesContext(connection) as queries:
         response = log_in(path)
@@ -171,7 +171,7 @@ def test_promise_1_login_again_while_convai_is_down_still_renews_a_learner_sessi
 ) -> None:
     log_in(path)
     ending.end_sessions(LearnerSession.objects.all(), EndReason.STAFF)
-    get_client().breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited"))
+    get_client().breaker.heard(ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED))
     assert log_in(path).json()["convai"]["error"]["code"] == "convai_unavailable"
     forget_client()  # Convai is back
 
@@ -181,7 +181,7 @@ def test_promise_1_login_again_while_convai_is_down_still_renews_a_learner_sessi
 def open_breaker_whose_pause_is_over() -> Breaker:
     """Return this process's breaker as it is when an outage's pause has just passed."""
     breaker = get_client().breaker
-    breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited", retry_after=0.01))
+    breaker.heard(ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=0.01))
     until(lambda: not breaker.pause_left)
     return breaker
 
