@@ -25,9 +25,9 @@ class ConvaiTokensConfig(AppConfig):
         from .logins import receivers
 
         for check in checks.CHECKS:
-            register(check)
+            register(check, checks.TAG)
         for check in checks.DEPLOY_CHECKS:
-            register(check, deploy=True)
+            register(check, checks.TAG, deploy=True)
         failures.hide_secrets_from_urllib3()
         os.register_at_fork(after_in_child=client.forget_client)
         os.register_at_fork(after_in_child=threads.forget_threads)

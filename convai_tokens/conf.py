@@ -1,34 +1,28 @@
-"""The one dict ``CONVAI_TOKENS``, read lazily, so that ``override_settings`` works."""
+"""The one dict ``CONVAI_TOKENS``, read lazily, so that ``override_settings`` works.
+
+Each setting is declared once, in ``AppSettings``: its name, default, kind and line of
+documentation. The typed accessor, the system checks and the table in docs/settings.md come from
+there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import ipaddress
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Generic, Self, TypeVar, overload
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-DEFAULTS: dict[str, Any] = {
-    "API_KEY": "",
-    "BASE_URL": "https://api.convai.com",
-    "SERVER_URL": "https://live.convai.com",
-    "CONNECT_TIMEOUT": 2.0,
-    "READ_TIMEOUT": 3.0,
-    "LOGIN_BUDGET": 3.0,
-    "ENCRYPTION_KEYS": None,
-    "ISSUE_IF": "convai_tokens.payloads.everybody",
-    "END_USER": "convai_tokens.payloads.end_user",
-    "PAYLOAD": "convai_tokens.payloads.nested",
-    "MAX_LIVE_TOKENS": 5,
-    "MAX_CONCURRENT": 8,
-    "ALLOW_GET": False,
-    "DISPATCHER": "convai_tokens.dispatch.thread",
-    "REVOKE_HORIZON": timedelta(hours=25),
-    "RETENTION": timedelta(days=180),
-    "WATCH_SESSION_ROWS": True,
-}
+T = TypeVar("T")
+
+MIN_KEY_LENGTH = 32
 
 
 class Secret(str):
@@ -44,30 +38,202 @@ class Secret(str):
         return "'***'"
 
 
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host name stands for this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 < value < float("inf")
+
+
+def _is_safe_url(value: Any) -> bool:
+    try:
+        url = urlsplit(str(value))
+        host = url.hostname
+    except ValueError:
+        return False
+    return bool(host) and (url.scheme == "https" or (url.scheme == "http" and is_loopback(host)))
+
+
+def _are_keys(value: Any) -> bool:
+    def is_key(key: Any) -> bool:
+        return isinstance(key, str) and len(key.strip()) >= MIN_KEY_LENGTH
+
+    is_list = isinstance(value, (list, tuple)) and bool(value)
+    return value is None or (is_list and all(map(is_key, value)))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a setting's value must be, who tells it when it isn't, and what to do then."""
+
+    must_be: str
+    holds: Callable[[Any], bool]
+    check_id: str
+    hint: str
+
+
+TABLE_HINT = "See the table of settings in docs/settings.md for the units and defaults."
+API_KEY = Kind(
+    "a text that isn't blank, or a callable that returns one",
+    lambda value: callable(value) or (isinstance(value, str) and bool(value.strip())),
+    "E001",
+    "Set it to your Convai API key, read from the environment or a secrets store, or to a "
+    "callable that returns it.",
+)
+SAFE_URL = Kind(
+    "https, or http on loopback",
+    _is_safe_url,
+    "E002",
+    "Use https://api.convai.com; plain http would show the API key to the network.",
+)
+TEXT = Kind("a text", lambda value: isinstance(value, str), "E008", TABLE_HINT)
+FLAG = Kind("True or False", lambda value: isinstance(value, bool), "E008", TABLE_HINT)
+SECONDS = Kind("a number of seconds above 0", _is_number, "E008", TABLE_HINT)
+COUNT = Kind(
+    "a whole number above 0",
+    lambda value: isinstance(value, int) and _is_number(value),
+    "E008",
+    TABLE_HINT,
+)
+PERIOD = Kind(
+    "a positive timedelta",
+    lambda value: isinstance(value, timedelta) and value > timedelta(),
+    "E008",
+    TABLE_HINT,
+)
+KEYS = Kind(
+    f"a list of texts of {MIN_KEY_LENGTH} or more characters, newest first",
+    _are_keys,
+    "E009",
+    "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'",
+)
+
+
+class Setting(Generic[T]):
+    """One key of the dict. As an attribute of ``app_settings`` it is the project's value."""
+
+    def __init__(self, default: T, kind: Kind, about: str, *, shown: str = "") -> None:
+        self.default = default
+        self.kind = kind
+        self.about = about
+        self.shown = shown or repr(default)  # the default, in the documentation's table
+        self.name = ""
+
+    def __set_name__(self, owner: type[AppSettings], name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type[AppSettings]) -> Self: ...
+
+    @overload
+    def __get__(self, instance: AppSettings, owner: type[AppSettings]) -> T: ...
+
+    def __get__(self, instance: AppSettings | None, owner: type[AppSettings]) -> Self | T:
+        if instance is None:
+            return self
+        return self.value()
+
+    def value(self) -> T:
+        """Return the project's value as it stands, or the default."""
+        value: T = configured().get(self.name, self.default)
+        return value
+
+    def problem(self) -> str:
+        """Return what is wrong with the project's value; empty when nothing is."""
+        return "" if self.kind.holds(self.value()) else f"must be {self.kind.must_be}."
+
+
+class Hook(Setting[T]):
+    """A setting that is a callable, or names one by its dotted path."""
+
+    def __init__(self, path: str, about: str) -> None:
+        hint = f"Give a callable or its dotted path; the default is {path!r}."
+        kind = Kind("a callable, or its dotted path", callable, "E006", hint)
+        super().__init__(path, kind, about)  # type: ignore[arg-type] # the path, for the callable
+
+    def value(self) -> T:
+        """Return the callable; raise ``ImportError`` when its path leads nowhere."""
+        given: Any = super().value()
+        value: T = import_string(given) if isinstance(given, str) else given
+        return value
+
+    def problem(self) -> str:
+        """Return why the callable can't be had; empty when it can."""
+        try:
+            return "" if callable(value := self.value()) else f"is {value!r}, which isn't callable."
+        except ImportError as error:
+            return f"can't be imported: {error}"
+
+
+def configured() -> dict[str, Any]:
+    """Return the dict as the project has it; empty where it has none."""
+    found: dict[str, Any] = getattr(settings, "CONVAI_TOKENS", {})
+    return found
+
+
 class AppSettings:
-    """``app_settings.NAME``: the project's value, or the default above."""
+    """``app_settings.NAME``: the project's value, or the default."""
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in DEFAULTS:
-            raise AttributeError(f"CONVAI_TOKENS has no setting {name!r}")
-        return self.configured().get(name, DEFAULTS[name])
-
-    @staticmethod
-    def configured() -> dict[str, Any]:
-        """Return what the project has set, as it stands."""
-        configured: dict[str, Any] = getattr(settings, "CONVAI_TOKENS", {})
-        return configured
-
-    def values(self, names: Sequence[str]) -> list[Any]:
-        """Return several settings, for the price of one."""
-        configured = self.configured()
-        return [configured.get(name, DEFAULTS[name]) for name in names]
-
-    def imported(self, name: str) -> Callable[..., Any]:
-        """Return the callable that the setting ``name`` names by its dotted path, or is."""
-        value = getattr(self, name)
-        imported: Callable[..., Any] = import_string(value) if isinstance(value, str) else value
-        return imported
+    API_KEY = Setting[str | Callable[[], str]](
+        "", API_KEY, "the real key, or a callable that returns it (asked at each call)"
+    )
+    BASE_URL = Setting(
+        "https://api.convai.com", SAFE_URL, "Convai's API: https, or http on loopback"
+    )
+    SERVER_URL = Setting("https://live.convai.com", TEXT, "handed to the client as `serverUrl`")
+    CONNECT_TIMEOUT = Setting(2.0, SECONDS, "seconds that one call may take to connect")
+    READ_TIMEOUT = Setting(3.0, SECONDS, "seconds that one call may wait for its answer")
+    LOGIN_BUDGET = Setting(
+        3.0, SECONDS, "seconds; all that a login may spend on Convai, retries included"
+    )
+    MAX_CONCURRENT = Setting(
+        8, COUNT, "learners' requests that may wait on Convai at once, per process"
+    )
+    ENCRYPTION_KEYS = Setting[Sequence[str] | None](
+        None,
+        KEYS,
+        f"list of texts of {MIN_KEY_LENGTH} or more characters, newest first",
+        shown="derived from `SECRET_KEY` and its fallbacks",
+    )
+    ISSUE_IF = Hook[Callable[[HttpRequest, AbstractBaseUser], bool]](
+        "convai_tokens.payloads.everybody", "`(request, user) -> bool`: who gets a token"
+    )
+    END_USER = Hook[Callable[[AbstractBaseUser], Iterable[object]]](
+        "convai_tokens.payloads.end_user",
+        "`(user) -> (id, name)`, neither blank. The id must be stable and unique: Convai's "
+        "long-term memory hangs on it",
+    )
+    PAYLOAD = Hook[Callable[[Any], dict[str, Any]]](
+        "convai_tokens.payloads.nested",
+        "how the login block looks; `convai_tokens.payloads.flat` is the other one",
+    )
+    MAX_LIVE_TOKENS = Setting(
+        5, COUNT, "per learner session; the oldest is revoked when one more is generated"
+    )
+    ALLOW_GET = Setting(False, FLAG, "GET on the token endpoint, for the Unity SDK's no-code mode")
+    DISPATCHER = Hook[Callable[[list[int]], object]](
+        "convai_tokens.dispatch.thread", "who tries a revocation at once: docs/dispatchers.md"
+    )
+    REVOKE_HORIZON = Setting(
+        timedelta(hours=25), PERIOD, "how long an owed revocation is tried", shown="25 hours"
+    )
+    RETENTION = Setting(
+        timedelta(days=180),
+        PERIOD,
+        "how long rows are kept; what is owed is never purged",
+        shown="180 days",
+    )
+    WATCH_SESSION_ROWS = Setting(
+        True, FLAG, "see deleted session rows end; costs `clearsessions` its fast delete"
+    )
 
     def api_key(self) -> Secret:
         """Return the real API key; raise ``ImproperlyConfigured`` when it is blank.
@@ -85,8 +251,20 @@ class AppSettings:
 
         Source: ``ENCRYPTION_KEYS``, or Django's ``SECRET_KEY`` and its fallbacks.
         """
-        keys = self.ENCRYPTION_KEYS or [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-        return [Secret(key) for key in keys]
+        fallbacks: list[Any] = settings.SECRET_KEY_FALLBACKS
+        return [Secret(key) for key in self.ENCRYPTION_KEYS or [settings.SECRET_KEY, *fallbacks]]
 
 
+SETTINGS: dict[str, Setting[Any]] = {
+    name: value for name, value in vars(AppSettings).items() if isinstance(value, Setting)
+}
 app_settings = AppSettings()
+
+
+def table() -> str:
+    """Return the table of all settings in docs/settings.md."""
+    lines = ["| key | default | what it is |", "|---|---|---|"]
+    for name, setting in SETTINGS.items():
+        default = setting.shown if " " in setting.shown else f"`{setting.shown}`"
+        lines.append(f"| `{name}` | {default} | {setting.about} |")
+    return "\n".join(lines) + "\n"

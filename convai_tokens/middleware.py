@@ -185,13 +185,13 @@ def _login_block(
         return None
     note.done = True
     found = _hindrance(note) or _credential(note, data)
-    if found is None or not app_settings.imported("ISSUE_IF")(request, note.user):
+    if found is None or not app_settings.ISSUE_IF(request, note.user):
         return None
     if isinstance(found, ConvaiUnavailable):
         block = failed_block(note.user, found)
     else:
         block = _block(note, found)
-    payload: dict[str, Any] = app_settings.imported("PAYLOAD")(block)
+    payload: dict[str, Any] = app_settings.PAYLOAD(block)
     return payload
 
 

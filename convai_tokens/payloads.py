@@ -141,7 +141,7 @@ def named_end_user(user: AbstractBaseUser) -> tuple[str, str]:
 
     Convai's long-term memory hangs on the id: two learners with one id get their memories merged.
     """
-    parts = app_settings.imported("END_USER")(user)
+    parts = app_settings.END_USER(user)
     identity, name = ("" if part is None else str(part).strip() for part in parts)
     if not identity or not name:
         raise EndUserBlank("END_USER gave a blank id or name for this learner.")

@@ -92,7 +92,7 @@ class LearnerSessionView(APIView):
         """Return the learner session, started now if this is its first token."""
         credential = self.credential(request)
         user = cast(AbstractBaseUser, request.user)
-        if not app_settings.imported("ISSUE_IF")(request._request, user):
+        if not app_settings.ISSUE_IF(request._request, user):
             raise NotAllowed
         named_end_user(user)
         session = issuing.open_session(credential, user)

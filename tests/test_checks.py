@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from django.core.checks import CheckMessage, run_checks
 from django.core.checks.registry import registry
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import connections
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from convai_tokens.checks import CHECKS, DEPLOY_CHECKS, configuration, engines, site
-from convai_tokens.checks.configuration import is_loopback
 from convai_tokens.checks.site import MIDDLEWARE, OUTSIDE, check_urls
-from convai_tokens.conf import DEFAULTS
+from convai_tokens.conf import SETTINGS, is_loopback
 from convai_tokens.views import TokenView
 
 ConvaiSettings = Callable[..., None]
@@ -68,6 +69,13 @@ def test_every_check_is_bound_and_the_deploy_checks_only_for_deployment() -> Non
     assert set(CHECKS) <= set(registry.registered_checks)
     assert set(DEPLOY_CHECKS) <= set(registry.deployment_checks)
     assert not set(DEPLOY_CHECKS) & set(registry.registered_checks)
+
+
+def test_the_apps_own_checks_can_be_run_by_themselves(convai_settings: ConvaiSettings) -> None:
+    convai_settings(API_KEY="")
+
+    with pytest.raises(SystemCheckError, match=r"convai_tokens\.E001"):
+        call_command("check", tags=["convai_tokens"])
 
 
 def test_no_check_of_the_module_is_left_unbound() -> None:
@@ -191,11 +199,11 @@ def test_e003_each_unknown_setting_is_told_by_its_name(convai_settings: ConvaiSe
     assert [message.id for message in messages] == ["convai_tokens.E003"] * 2
     assert "'API_KEYS'" in messages[0].msg
     assert "'base_url'" in messages[1].msg
-    assert all(name in str(messages[0].hint) for name in DEFAULTS)
+    assert all(name in str(messages[0].hint) for name in SETTINGS)
 
 
 def test_e003_every_setting_by_its_right_name_is_accepted(settings: Any) -> None:
-    settings.CONVAI_TOKENS = {**DEFAULTS, "API_KEY": KEY}
+    settings.CONVAI_TOKENS = {**{name: it.default for name, it in SETTINGS.items()}, "API_KEY": KEY}
 
     assert ids() == []
 

@@ -8,28 +8,31 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
-from convai_tokens.conf import DEFAULTS, Secret, app_settings
+from convai_tokens.conf import SETTINGS, Hook, Secret, app_settings, configured
 from convai_tokens.payloads import flat, nested
 
 ConvaiSettings = Callable[..., None]
 
 
-@pytest.mark.parametrize("name", sorted(DEFAULTS))
+@pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_a_setting_that_the_project_leaves_out_has_its_default(name: str, settings: Any) -> None:
     settings.CONVAI_TOKENS = {}
 
-    assert getattr(app_settings, name) == DEFAULTS[name]
+    default = SETTINGS[name].default
+    expected = import_string(default) if isinstance(SETTINGS[name], Hook) else default
+    assert getattr(app_settings, name) == expected
 
 
 def test_a_project_without_the_dict_has_all_defaults(settings: Any) -> None:
     del settings.CONVAI_TOKENS
 
-    assert app_settings.configured() == {}
+    assert configured() == {}
     assert app_settings.BASE_URL == "https://api.convai.com"
 
 
-@pytest.mark.parametrize("name", sorted(DEFAULTS))
+@pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_the_projects_value_wins_from_the_moment_it_is_set(
     name: str, convai_settings: ConvaiSettings
 ) -> None:
@@ -44,19 +47,19 @@ def test_a_name_that_is_no_setting_is_an_attribute_error(convai_settings: Convai
     convai_settings(TYPO=1)
 
     with pytest.raises(AttributeError, match="TYPO"):
-        _ = app_settings.TYPO
+        _ = app_settings.TYPO  # type: ignore[attr-defined] # so mypy says too
 
 
 def test_a_callable_is_found_by_its_dotted_path(convai_settings: ConvaiSettings) -> None:
     convai_settings(PAYLOAD="convai_tokens.payloads.flat")
 
-    assert app_settings.imported("PAYLOAD") is flat
+    assert app_settings.PAYLOAD is flat
 
 
 def test_a_callable_may_be_given_as_the_object_itself(convai_settings: ConvaiSettings) -> None:
     convai_settings(PAYLOAD=nested)
 
-    assert app_settings.imported("PAYLOAD") is nested
+    assert app_settings.PAYLOAD is nested
 
 
 def test_a_dotted_path_that_names_nothing_is_an_import_error(
@@ -65,7 +68,7 @@ def test_a_dotted_path_that_names_nothing_is_an_import_error(
     convai_settings(PAYLOAD="convai_tokens.payloads.no_such_thing")
 
     with pytest.raises(ImportError, match="no_such_thing"):
-        app_settings.imported("PAYLOAD")
+        _ = app_settings.PAYLOAD
 
 
 def test_the_api_key_is_a_secret_without_the_blanks_around_it(

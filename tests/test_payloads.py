@@ -224,7 +224,7 @@ def test_the_shape_is_the_projects_as_object_or_dotted_path(
 ) -> None:
     convai_settings(PAYLOAD=given)
 
-    assert app_settings.imported("PAYLOAD") is flat
+    assert app_settings.PAYLOAD is flat
 
 
 BLANK = [

@@ -8,17 +8,14 @@ from django.core.checks import CheckMessage
 
 from . import configuration, engines, site
 
+TAG = "convai_tokens"  # for manage.py check --tag
 Check = Callable[..., list[CheckMessage]]
 
 CHECKS: tuple[Check, ...] = (
-    configuration.check_api_key,
-    configuration.check_base_url,
-    configuration.check_names,
-    site.check_middleware,
-    configuration.check_paths,
-    configuration.check_end_user,
     configuration.check_values,
-    configuration.check_encryption_keys,
+    configuration.check_names,
+    configuration.check_end_user,
+    site.check_middleware,
     engines.check_task_engine,
     site.check_urls,
     site.check_isolation,

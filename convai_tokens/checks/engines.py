@@ -21,7 +21,7 @@ def check_task_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     Imports the engine that is chosen, and no other.
     """
     try:
-        dispatcher = app_settings.imported("DISPATCHER")
+        dispatcher = app_settings.DISPATCHER
     except ImportError:
         return []  # E006 tells
     if dispatcher is dispatch.django_task:

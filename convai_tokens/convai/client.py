@@ -64,7 +64,6 @@ class ConvaiClient:
     def __init__(
         self,
         base_url: str,
-        *,
         connect_timeout: float,
         read_timeout: float,
         max_concurrent: int = 8,
@@ -291,26 +290,24 @@ class ConvaiClient:
 
 
 _lock = threading.Lock()
-_current: tuple[list[Any], ConvaiClient] | None = None
+_current: tuple[tuple[Any, ...], ConvaiClient] | None = None
 
 
 def get_client() -> ConvaiClient:
     """Return this process's client for the settings as they are now."""
     global _current
-    wanted = app_settings.values(("BASE_URL", "CONNECT_TIMEOUT", "READ_TIMEOUT", "MAX_CONCURRENT"))
+    wanted = (
+        app_settings.BASE_URL,
+        app_settings.CONNECT_TIMEOUT,
+        app_settings.READ_TIMEOUT,
+        app_settings.MAX_CONCURRENT,
+    )
     current = _current
     if current is not None and current[0] == wanted:  # the common case, without the lock
         return current[1]
     with _lock:
         if _current is None or _current[0] != wanted:
-            base_url, connect_timeout, read_timeout, max_concurrent = wanted
-            client = ConvaiClient(
-                base_url,
-                connect_timeout=connect_timeout,
-                read_timeout=read_timeout,
-                max_concurrent=max_concurrent,
-            )
-            _current = (wanted, client)
+            _current = (wanted, ConvaiClient(*wanted))
         return _current[1]
 
 

@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.cache import cache as default_cache
+from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from ..checks import CHECKS, Check, configuration, site
+from ..checks import CHECKS, configuration, site
 from ..conf import app_settings
 from ..exceptions import SealBroken
 from ..lifecycle.sealing import seal, unseal
@@ -34,9 +35,13 @@ SWEEP_LATE, SWEEP_LOST = timedelta(minutes=15), timedelta(hours=2)
 START_THE_SWEEP = "Run manage.py convai_sweep --watch as a service, or convai_sweep from cron."
 
 
-def _messages(run: Iterable[Check], detail: str) -> Step:
-    """Return what these system checks say."""
-    found = [message for check in run for message in check(None) if not message.is_silenced()]
+# What the steps api_key, base_url and middleware tell themselves.
+TOLD_ELSEWHERE = {f"convai_tokens.{number}" for number in ("E001", "E002", "E004", "E005")}
+
+
+def _judged(messages: Iterable[CheckMessage], detail: str) -> Step:
+    """Return the step for what system checks say; ``detail`` is for when they say nothing."""
+    found = [message for message in messages if not message.is_silenced()]
     if not found:
         return ok(detail)
     fixes = dict.fromkeys(message.hint or "" for message in found)
@@ -80,20 +85,21 @@ def base_url() -> Step:
         return failed(f"BASE_URL is no URL ({type(error).__name__}).", "A typing mistake.", fix)
     # Part by part, for a user and a password in it are not to be shown.
     where = f"{url.scheme}, {url.hostname}{f', port {port}' if port else ''}."
-    return _messages([configuration.check_base_url], where)
+    values = configuration.check_values(None)
+    return _judged((it for it in values if it.id == "convai_tokens.E002"), where)
 
 
 @timed
 def system_checks() -> Step:
     """Do the app's own system checks pass, but for those that have a step here?"""
-    own = (configuration.check_api_key, configuration.check_base_url, site.check_middleware)
-    return _messages([check for check in CHECKS if check not in own], "All pass.")
+    messages = (message for check in CHECKS for message in check(None))
+    return _judged((it for it in messages if it.id not in TOLD_ELSEWHERE), "All pass.")
 
 
 @timed
 def middleware() -> Step:
     """Is the middleware there, and inside of those that it needs?"""
-    return _messages([site.check_middleware], "In place.")
+    return _judged(site.check_middleware(None), "In place.")
 
 
 @timed

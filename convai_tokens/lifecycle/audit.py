@@ -63,7 +63,7 @@ def hand_over(token_ids: Iterable[int]) -> None:
 
 
 def _dispatch(token_ids: list[int]) -> None:
-    app_settings.imported("DISPATCHER")(token_ids)
+    app_settings.DISPATCHER(token_ids)
 
 
 def announce(signal: Any, token_id: int, **extra: Any) -> None:
