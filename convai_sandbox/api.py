@@ -17,11 +17,13 @@ from .ledger import Ledger
 from .switches import REDIRECTS, VERBS, Switches
 
 MISSING_KEY = "The request is missing an API key."
+BAD_KEY = "Api key is invalid."
+OVER_LIMIT = "You've reached your request limit per minute"
 # Convai's documented texts where there is one.
 FAULT_TEXTS = {
-    401: "Api key is invalid.",
+    401: BAD_KEY,
     403: "API usage limit exceeded for current plan.",
-    429: "You've reached your request limit per minute",
+    429: OVER_LIMIT,
     503: "API rate limit exceeded. Please try again later.",
 }
 
@@ -111,9 +113,9 @@ class Call:
             return refused
         if switches.rate_limit:
             key = self._headers.get("CONVAI-API-KEY", "")
-            wait = self._ledger.admit(key, switches.rate_limit, switches.rate_window, now)
+            wait = self._ledger.admit(key, switches.rate_limit, now)
             if wait:
-                return self._error(switches.rate_status, switches.rate_text, wait=wait)
+                return self._error(429, OVER_LIMIT, wait=wait)
         token = self._ledger.generate(
             new_token(switches), now, switches.ttl, only_newest=switches.only_newest
         )
@@ -126,11 +128,9 @@ class Call:
             return token
         ends = self._ledger.extend(token, self._now(), switches.extend_by or switches.ttl)
         if ends is None:
-            return self._dead(switches.extend_dead)
+            return self._dead(404)
         if switches.extend_body == "expiration":
             return json_answer(200, self._expiration(ends))
-        if switches.extend_body == "token":
-            return json_answer(200, {"apiAuthToken": token, **self._expiration(ends)})
         return success(switches.extend_body)
 
     def _revoke(self) -> Answer:
@@ -140,8 +140,8 @@ class Call:
             return token
         answers = {
             "unknown": switches.revoke_unknown,
-            "revoked": switches.revoke_revoked,
-            "expired": switches.revoke_expired,
+            "revoked": switches.revoke_dead,
+            "expired": switches.revoke_dead,
         }
         return self._dead(self._ledger.revoke(token, self._now(), answers))
 
@@ -160,9 +160,9 @@ class Call:
     def _bad_key(self) -> Answer | None:
         switches, key = self._switches, self._headers.get("CONVAI-API-KEY", "").strip()
         if not key:
-            return self._error(switches.bad_key_status, MISSING_KEY)
+            return self._error(401, MISSING_KEY)
         if switches.accepted_keys and key not in switches.accepted_keys:
-            return self._error(switches.bad_key_status, switches.bad_key_text)
+            return self._error(401, BAD_KEY)
         return None
 
     def _token_of_body(self, *, needs_key: bool) -> str | Answer:
@@ -203,7 +203,7 @@ class Call:
             said = self._body.decode("utf-8", "replace")[:20000]
             text = f"{text} (key {self._headers.get('CONVAI-API-KEY', '')}, body {said})"
         headers: tuple[tuple[str, str], ...] = ()
-        if switches.retry_after and status in (429, 503, switches.rate_status) and wait:
+        if switches.retry_after and status in (429, 503):
             headers = (("Retry-After", retry_after(switches.retry_after, wait)),)
         envelope = switches.error_envelope
         # A client tells by the status alone whether it may connect: that one is never a 200.
@@ -223,7 +223,6 @@ class Call:
             "z": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
             "naive": f"{moment:%Y-%m-%dT%H:%M:%S.%f}",
             "epoch": int(ends),
-            "null": None,
             "nonsense": "in about an hour",
         }
         return {} if style == "none" else {"expirationTime": shown[style]}

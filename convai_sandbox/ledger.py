@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 STATUSES = ("live", "expired", "revoked")
+MINUTE = 60.0
 MAX_PATHS = 1000  # whoever calls random paths must not fill the memory
 
 
@@ -109,17 +110,17 @@ class Ledger:
     def _counted(self, path: str) -> str:
         return path if path in self._calls or len(self._calls) < MAX_PATHS else "(other)"
 
-    def admit(self, key: str, limit: int, window: float, now: float) -> float:
+    def admit(self, key: str, limit: int, now: float) -> float:
         """Count a generate call of ``key``; return 0, or the seconds that it has to wait.
 
-        A window starts with its first call, and lasts ``window`` seconds.
+        A minute starts with its first call.
         """
         with self._lock:
             start, count = self._windows.get(key, (now, 0))
-            if not 0 <= now - start < window:
+            if not 0 <= now - start < MINUTE:
                 start, count = now, 0
             if count >= limit:
-                return start + window - now
+                return start + MINUTE - now
             self._windows[key] = start, count + 1
             return 0.0
 

@@ -22,6 +22,7 @@ from .switches import VERBS, Switches
 
 MAX_BODY = 64 * 1024  # of the vendor's endpoints; a handed-back ledger may be far larger
 MAX_CONTROL_BODY = 1024**3
+IDLE = 75.0  # seconds after which an idle connection is closed
 LOOK = 0.1  # seconds between two looks whether a hanging call's client or switch has gone
 CORS = (
     "Access-Control-Allow-Origin: *",
@@ -90,7 +91,7 @@ class Handler(RequestHandler):
 
     def handle_one_request(self) -> None:
         # Also ends the wait for the next call on an idle connection.
-        self.connection.settimeout(self.server.state.switches.keep_alive or 10)
+        self.connection.settimeout(IDLE)
         super().handle_one_request()
 
     def _handle(self) -> None:
@@ -197,7 +198,7 @@ class Handler(RequestHandler):
     def _head(self, answer: Answer) -> bytes:
         """Return status line and headers; nothing for an answer that is no HTTP."""
         state = self.server.state
-        if not state.switches.keep_alive or answer.outcome in ("truncated", "not_http"):
+        if answer.outcome in ("truncated", "not_http"):
             self.close_connection = True
         if answer.outcome == "not_http":
             return b""

@@ -851,7 +851,7 @@ def test_a_convai_that_does_not_know_the_new_token_is_a_failure(
 def test_a_token_that_is_gone_after_an_unheard_answer_was_revoked_by_then(
     convai: Sandbox,
 ) -> None:
-    convai.set(drop=True, fault_paths=["revoke"], revoke_revoked=404)
+    convai.set(drop=True, fault_paths=["revoke"], revoke_dead=404)
     revoke = ConvaiClient.revoke
 
     def drop_once(self: ConvaiClient, value: Any) -> None:

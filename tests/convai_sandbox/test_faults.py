@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import http.client
 import json
 import socket
@@ -273,13 +272,10 @@ def test_a_redirect_without_a_target_leads_to_a_404(convai_sandbox: Sandbox) -> 
     [
         ("not_json", lambda body: body.startswith(b"<html>")),
         ("empty_object", lambda body: json.loads(body) == {}),
-        ("array", lambda body: json.loads(body) == []),
         ("empty_token", lambda body: json.loads(body)["apiAuthToken"] == ""),
         ("token_number", lambda body: json.loads(body)["apiAuthToken"] == 1234567890),
-        ("token_null", lambda body: json.loads(body)["apiAuthToken"] is None),
         ("ok_false", lambda body: json.loads(body)["ok"] is False),
         ("huge", lambda body: len(body) > 64 * 1024 and json.loads(body)["apiAuthToken"]),
-        ("bad_gzip", lambda body: not body.startswith(gzip.compress(b"")[:2])),
     ],
 )
 def test_a_malformed_answer_is_a_200_for_no_token(
@@ -291,7 +287,6 @@ def test_a_malformed_answer_is_a_200_for_no_token(
 
     assert reply.status == 200
     assert check(reply.body)
-    assert reply.headers["Content-Encoding"] == ("gzip" if malformed == "bad_gzip" else None)
     assert convai_sandbox.summary()["generated"] == 0
     assert outcomes(convai_sandbox) == {malformed: 1}
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from convai_sandbox import server
 from convai_sandbox.process import Sandbox
+from convai_sandbox.switches import Switches
 
 from .calls import KEY, call
 
 
-def talk(sandbox: Sandbox, *parts: bytes) -> bytes:
+def talk(port: int, *parts: bytes) -> bytes:
     """Send ``parts`` over one connection, and return all that comes until it is closed."""
-    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         for part in parts:
             connection.sendall(part)
         received = b""
@@ -39,16 +42,13 @@ def test_one_connection_serves_many_calls(convai_sandbox: Sandbox) -> None:
     assert convai_sandbox.summary()["generated"] == 3
 
 
-def test_a_connection_can_be_closed_after_each_answer(convai_sandbox: Sandbox) -> None:
-    convai_sandbox.set(keep_alive=0)
+def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "IDLE", 0.05)
+    with server.SandboxServer(0, Switches()) as serving:
+        threading.Thread(target=serving.serve_forever, args=(0.05,)).start()
 
-    assert call(convai_sandbox, "generate").headers["Connection"] == "close"
-
-
-def test_an_idle_connection_is_closed(convai_sandbox: Sandbox) -> None:
-    convai_sandbox.set(keep_alive=0.05)
-
-    answer = talk(convai_sandbox, b"GET /health HTTP/1.1\r\n\r\n")
+        answer = talk(serving.server_address[1], b"GET /health HTTP/1.1\r\n\r\n")
+        serving.shutdown()
 
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"Connection: close" not in answer
@@ -73,14 +73,14 @@ def test_an_idle_connection_is_closed(convai_sandbox: Sandbox) -> None:
 def test_a_request_gets_its_status_and_the_connection_is_closed(
     convai_sandbox: Sandbox, request_: bytes, status: bytes
 ) -> None:
-    received = talk(convai_sandbox, request_)
+    received = talk(convai_sandbox.port, request_)
 
     assert received.split(b" ", 2)[:2] == [b"HTTP/1.1", status]
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(convai_sandbox: Sandbox) -> None:
     received = talk(
-        convai_sandbox,
+        convai_sandbox.port,
         b"POST /user/connect HTTP/1.1\r\nCONVAI-API-KEY: k\r\nConnection: close\r\n"
         b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n",
         b"{}",

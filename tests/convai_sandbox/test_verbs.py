@@ -80,13 +80,12 @@ def test_an_expiration_time_is_written_as_asked(
 
 def test_an_expiration_time_can_be_a_number_missing_or_nonsense(convai_sandbox: Sandbox) -> None:
     shown: dict[str, Any] = {}
-    for style in ("epoch", "none", "null", "nonsense"):
+    for style in ("epoch", "none", "nonsense"):
         convai_sandbox.set(expiration_format=style)
         shown[style] = call(convai_sandbox, "generate").json
 
     assert abs(shown["epoch"]["expirationTime"] - time.time() - 3600) < 30
     assert "expirationTime" not in shown["none"]
-    assert shown["null"]["expirationTime"] is None
     assert shown["nonsense"]["expirationTime"] == "in about an hour"
 
 
@@ -169,35 +168,22 @@ def test_success_of_extend_and_revoke_has_any_body(
     assert (reply.status, reply.body) == (status, body)
 
 
-def test_extend_can_repeat_the_token(convai_sandbox: Sandbox) -> None:
-    token = generate(convai_sandbox)
-    convai_sandbox.set(extend_body="token")
-
-    assert call(convai_sandbox, "extend", token).json.keys() == {"apiAuthToken", "expirationTime"}
-
-
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 410])
 @pytest.mark.parametrize("names", [True, False])
 def test_revoking_a_dead_token_answers_as_asked(
     convai_sandbox: Sandbox, status: int, names: bool
 ) -> None:
-    convai_sandbox.set(
-        revoke_unknown=status,
-        revoke_revoked=status,
-        revoke_expired=status,
-        extend_dead=status,
-        name_token=names,
-    )
+    convai_sandbox.set(revoke_unknown=status, revoke_dead=status, name_token=names)
     revoked, expired = generate(convai_sandbox), generate(convai_sandbox)
     call(convai_sandbox, "revoke", revoked)
     convai_sandbox.set(clock_offset=4000)
 
     replies = [call(convai_sandbox, "revoke", token) for token in ("unknown", revoked, expired)]
-    replies.append(call(convai_sandbox, "extend", expired))
+    extended = call(convai_sandbox, "extend", expired)
 
-    assert {reply.status for reply in replies} == {status}
-    said = {b"token" in reply.body for reply in replies}
-    assert said == {names and status != 200}
+    assert [reply.status for reply in (*replies, extended)] == [status] * 3 + [404]
+    assert {b"token" in reply.body for reply in replies} == {names and status != 200}
+    assert (b"token" in extended.body) is names
     assert token_of(convai_sandbox, revoked)["revoke_count"] == 2
     # A revocation that was confirmed counts, even if the clock is set back afterwards.
     convai_sandbox.set(clock_offset=0)
@@ -233,25 +219,17 @@ def test_a_token_can_be_made_to_connect_once(convai_sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("verb", ["generate", "extend", "revoke"])
-@pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_bad_or_missing_key_is_refused(convai_sandbox: Sandbox, verb: str, status: int) -> None:
+def test_a_bad_or_missing_key_is_refused(convai_sandbox: Sandbox, verb: str) -> None:
     token = generate(convai_sandbox)
-    convai_sandbox.set(accepted_keys=["good"], bad_key_status=status)
+    convai_sandbox.set(accepted_keys=["good"])
 
     missing = call(convai_sandbox, verb, token, key="")
     bad = call(convai_sandbox, verb, token, key="bad")
     good = call(convai_sandbox, verb, token, key="good")
 
-    assert (missing.status, bad.status, good.status) == (status, status, 200)
+    assert (missing.status, bad.status, good.status) == (401, 401, 200)
     assert missing.json == {"ERROR": "The request is missing an API key."}
     assert bad.json == {"ERROR": "Api key is invalid."}
-
-
-def test_the_text_for_a_bad_key_can_be_the_other_one(convai_sandbox: Sandbox) -> None:
-    text = "The request contains an invalid API key."
-    convai_sandbox.set(accepted_keys="good", bad_key_text=text)
-
-    assert call(convai_sandbox, "generate").json == {"ERROR": text}
 
 
 def test_extend_and_revoke_can_be_made_to_need_no_key(convai_sandbox: Sandbox) -> None:
@@ -288,26 +266,22 @@ def test_generating_is_limited_per_key_and_minute(convai_sandbox: Sandbox) -> No
 
 @pytest.mark.parametrize(
     ("retry_after", "shown"),
-    [("", None), ("2", "2"), ("soon", "soon"), ("-1", "-1"), (5, "5")],
+    [
+        ("", None),
+        ("2", "2"),
+        ("soon", "soon"),
+        ("-1", "-1"),
+        (5, "5"),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT"),
+    ],
 )
 def test_the_limit_is_told_with_any_retry_after(
     convai_sandbox: Sandbox, retry_after: Any, shown: str | None
 ) -> None:
-    convai_sandbox.set(
-        rate_limit=1, rate_status=503, rate_text="Slow down.", retry_after=retry_after
-    )
+    convai_sandbox.set(rate_limit=1, retry_after=retry_after)
     generate(convai_sandbox)
 
     reply = call(convai_sandbox, "generate")
 
-    assert (reply.status, reply.json) == (503, {"ERROR": "Slow down."})
+    assert reply.status == 429
     assert reply.headers["Retry-After"] == shown
-
-
-def test_retry_after_can_be_a_date_and_the_window_shorter(convai_sandbox: Sandbox) -> None:
-    convai_sandbox.set(rate_limit=1, rate_window=20, retry_after="date")
-    generate(convai_sandbox)
-
-    until = parsedate_to_datetime(call(convai_sandbox, "generate").headers["Retry-After"])
-
-    assert timedelta(seconds=10) < until - datetime.now(UTC) <= timedelta(seconds=20)

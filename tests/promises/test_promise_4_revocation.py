@@ -364,7 +364,7 @@ def test_promise_4_a_token_that_convai_does_not_know_counts_as_dead_in_the_end(
     login = log_in()
     assert convai.connect(login.json()["convai"]["apiAuthToken"]) == 200
     # As if somebody had revoked it elsewhere.
-    convai.set(revoke_revoked=answer, name_token=named)
+    convai.set(revoke_dead=answer, name_token=named)
     import requests
 
     requests.post(
