@@ -5,16 +5,20 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from convai_sandbox.process import Sandbox
 from convai_sandbox.switches import VERBS
 
 KEY = "key-of-these-tests"
+ROOT = Path(__file__).parents[2]
+MODULE = [sys.executable, "-m", "convai_sandbox"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,23 @@ def token_of(sandbox: Sandbox, value: str) -> dict[str, Any]:
         token for token in sandbox.ledger()["tokens"] if token["value"] == value
     )
     return found
+
+
+def outcomes(sandbox: Sandbox, path: str = "/user/connect") -> dict[str, int]:
+    """Return the ledger's counts of what calls to ``path`` got."""
+    found: dict[str, int] = sandbox.summary()["answers"].get(path, {})
+    return found
+
+
+def talk(port: int, *parts: bytes) -> bytes:
+    """Send ``parts`` over one connection, and return all that comes until it is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for part in parts:
+            connection.sendall(part)
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+        return received
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:

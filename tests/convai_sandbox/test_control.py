@@ -1,9 +1,8 @@
-"""The ledger and the switches over HTTP."""
+"""The sandbox's own endpoints: the ledger and the switches over HTTP."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,61 +10,7 @@ import pytest
 from convai_sandbox.process import Sandbox, SandboxError
 from convai_sandbox.switches import Switches
 
-from .calls import call, generate, token_of
-
-
-def test_the_ledger_tells_the_whole_life_of_a_token(convai_sandbox: Sandbox) -> None:
-    token = generate(convai_sandbox)
-    convai_sandbox.connect(token)
-    call(convai_sandbox, "extend", token)
-    call(convai_sandbox, "revoke", token)
-    call(convai_sandbox, "revoke", token)
-    convai_sandbox.connect(token)
-
-    known = token_of(convai_sandbox, token)
-
-    moments = [
-        known["generated_at"], *known["used"], *known["extended"], *known["revoke_calls"]
-    ]  # fmt: skip
-    assert all(moment.endswith("Z") for moment in moments)
-    assert moments == sorted(moments)
-    assert known["revoked_at"] == known["revoke_calls"][0]
-    assert {name: known[name] for name in known if name.endswith(("_count", "_by", "status"))} == {
-        "status": "revoked",
-        "extend_count": 1,
-        "revoke_count": 2,
-        "ended_by": "revoke",
-        "used_count": 1,
-        "refused_count": 1,
-    }
-    life = datetime.fromisoformat(known["expires_at"]) - datetime.fromisoformat(moments[2])
-    assert life.total_seconds() == pytest.approx(3600)
-
-
-def test_the_summary_counts_tokens_calls_and_answers(convai_sandbox: Sandbox) -> None:
-    expired = generate(convai_sandbox)
-    convai_sandbox.set(clock_offset=3700)
-    live, revoked = generate(convai_sandbox), generate(convai_sandbox)
-    call(convai_sandbox, "revoke", revoked)
-    call(convai_sandbox, "revoke", "unknown")
-    convai_sandbox.call("GET", "/user/connect?x=1")
-
-    assert convai_sandbox.summary() == convai_sandbox.ledger()["summary"]
-    assert convai_sandbox.summary() == {
-        "generated": 3,
-        "live": 1,
-        "expired": 1,
-        "revoked": 1,
-        "calls": {"/user/connect": 4, "/user/revoke-token": 2},
-        "answers": {
-            "/user/connect": {"200": 3, "405": 1},
-            "/user/revoke-token": {"200": 1, "404": 1},
-        },
-    }
-    for status, value in (("expired", expired), ("live", live), ("revoked", revoked)):
-        assert [token["value"] for token in convai_sandbox.ledger(status=status)["tokens"]] == [
-            value
-        ]
+from .calls import call, generate
 
 
 def test_the_ledger_refuses_a_status_that_is_none(convai_sandbox: Sandbox) -> None:

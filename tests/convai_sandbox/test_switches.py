@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from convai_sandbox.cli import UsageError, switches_of
+from convai_sandbox.cli import switches_of
 from convai_sandbox.switches import SwitchError, Switches, table
 
 DOCS = Path(__file__).parents[2] / "docs" / "sandbox.md"
@@ -125,18 +125,6 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
         Switches.of({"ttl": -1, "seed": -1})
     with pytest.raises(SwitchError, match="there is no switch 'latecny', 'x'"):
         Switches.of({"x": 1, "latecny": 1})
-
-
-def test_single_options_win_over_the_json_of_all() -> None:
-    switches = switches_of({"switches": '{"ttl": 5, "seed": 3}', "ttl": "9"})
-
-    assert (switches.ttl, switches.seed) == (9.0, 3)
-
-
-@pytest.mark.parametrize("text", ["[]", "{", "3"])
-def test_the_json_of_all_switches_must_be_an_object(text: str) -> None:
-    with pytest.raises(UsageError, match="JSON object"):
-        switches_of({"switches": text})
 
 
 def test_faults_are_drawn_at_their_rates() -> None:
