@@ -16,6 +16,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve until told to stop; exit with status 2 if ``arguments`` can't be served."""
     parser = argparse.ArgumentParser(
         prog="python -m convai_sandbox",
+        # With every switch in it, it would hide the error that it is shown with.
+        usage="%(prog)s [--help] [--port PORT] [--https] [--log] [--ledger FILE] [switches]",
         description="A local stand-in for Convai's token API.",
         allow_abbrev=False,
     )

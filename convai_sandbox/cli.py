@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import signal
+import socket
+import ssl
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -61,13 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         option = "--" + declared.name.replace("_", "-")
         about = declared.metadata["about"].replace("%", "%%")
         if declared.metadata["check"] is kinds.flag:
-            action: Any = argparse.BooleanOptionalAction
-            group.add_argument(option, action=action, default=None, help=about)
+            group.add_argument(
+                option, action=argparse.BooleanOptionalAction, default=None, help=about
+            )
         else:
             group.add_argument(option, metavar="VALUE", default=None, help=about)
 
 
-def _from_text(name: str, text: Any) -> Any:
+def _from_text(name: str, text: object) -> object:
     """Return what the text of an option stands for: JSON where it is JSON, else itself."""
     if not isinstance(text, str) or isinstance(getattr(Switches(), name), str):
         return text
@@ -107,11 +110,8 @@ def run(options: Mapping[str, Any], write: Callable[[str], object]) -> None:
         wait, stop = _end_of_service(stack)
         tls = None
         if options["https"]:
-            # Only here: without HTTPS the sandbox needs nothing but the standard library.
-            from .certificate import write_certificate
-
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="convai-sandbox-"))
-            certificate, tls = write_certificate(Path(folder))
+            certificate, tls = _certificate_in(Path(folder))
             write(f"{CERTIFICATE}{certificate}")
         try:
             server = stack.enter_context(
@@ -139,19 +139,31 @@ def run(options: Mapping[str, Any], write: Callable[[str], object]) -> None:
 def _end_of_service(stack: ExitStack) -> tuple[Callable[[], object], Callable[[], object]]:
     """Return what waits for the end, a signal's or any thread's, and what brings it about.
 
-    Through a pipe, because an Event doesn't do: a signal that another thread happens to get does
-    not wake a main thread that waits for one, and a handler that sets it may find it locked.
+    Through a pair of sockets, because an Event doesn't do: a signal that another thread happens to
+    get does not wake a main thread that waits for one, and a handler that sets it may find it
+    locked. Not through a pipe, which on Windows blocks.
     """
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    for end in (reader, writer):
-        stack.callback(os.close, end)
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    stack.enter_context(reader)
+    stack.enter_context(writer)
     if threading.current_thread() is threading.main_thread():
-        stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(writer))
+        stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(writer.fileno()))
         for number in (signal.SIGTERM, signal.SIGINT):
             previous = signal.signal(number, lambda *_: None)
             stack.callback(signal.signal, number, previous)
-    return lambda: os.read(reader, 1), lambda: os.write(writer, b".")
+    return lambda: reader.recv(1), lambda: writer.send(b".")
+
+
+def _certificate_in(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    # Only here: without HTTPS the sandbox needs nothing but the standard library.
+    try:
+        from .certificate import write_certificate
+    except ModuleNotFoundError:
+        raise UsageError(
+            "HTTPS needs a package that is not installed: python -m pip install cryptography"
+        ) from None
+    return write_certificate(folder)
 
 
 def _ledger_in(path: Path) -> Ledger:
@@ -170,7 +182,7 @@ def _wait_for_eof(stop: Callable[[], object]) -> None:
     # Unbuffered: a thread that holds a buffer's lock would abort the interpreter's exit.
     while os.read(0, 1024):
         pass
-    with suppress(OSError):  # it is over already, and the pipe closed
+    with suppress(OSError):  # it is over already, and the socket closed
         stop()
 
 

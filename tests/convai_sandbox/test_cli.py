@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,16 @@ def test_a_sandbox_ends_with_its_parent() -> None:
 
         assert ready.startswith(b"sandbox ready http://127.0.0.1:")
         assert process.wait(20) == 0
+
+
+def test_https_without_its_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "convai_sandbox.certificate", raising=False)
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+
+    with pytest.raises(CommandError, match="pip install cryptography") as refused:
+        call_command("convai_sandbox", "--https")
+
+    assert refused.value.returncode == 2
 
 
 def test_the_management_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
