@@ -18,6 +18,7 @@ from typing import IO, Any, Self, cast
 from urllib.parse import urlencode
 
 from .cli import CERTIFICATE, READY
+from .ledger import Summary, Whole
 from .switches import Switches
 
 IMPORT_ROOT = Path(__file__).resolve().parents[1]
@@ -31,8 +32,8 @@ class Sandbox:
     """A sandbox process. Use as a context manager, or call ``start`` and ``stop``.
 
     ``switches`` are those it starts with (see ``Switches``). ``port`` 0 takes a free port with the
-    first start and keeps it for later ones. With ``keep``, ``stop`` takes the ledger along and the
-    next ``start`` hands it back, as Convai forgets no token while it is down.
+    first start and keeps it for later ones. ``stop`` takes the ledger along and the next ``start``
+    hands it back, as Convai forgets no token while it is down; ``kill`` loses it.
     """
 
     def __init__(
@@ -40,14 +41,12 @@ class Sandbox:
         port: int = 0,
         *,
         https: bool = False,
-        keep: bool = True,
         start_timeout: float = 20.0,
-        **switches: Any,
+        **switches: object,
     ) -> None:
         self.port = port
         self.certificate: str | None = None
         self._https = https
-        self._keep = keep
         self._kept: bytes | None = None
         self._start_timeout = start_timeout
         self._switches = Switches.of(switches)
@@ -108,7 +107,7 @@ class Sandbox:
 
     def stop(self) -> None:
         """Stop the process by its id, and return when it has ended; harmless when stopped."""
-        self._end(signal.SIGTERM, keep=self._keep)
+        self._end(signal.SIGTERM, keep=True)
 
     def kill(self) -> None:
         """End the process as a crash would: no goodbye, and the ledger is lost."""
@@ -173,26 +172,28 @@ class Sandbox:
 
     # Its control endpoints
 
-    def set(self, **switches: Any) -> None:
+    def set(self, **switches: object) -> None:
         """Set some switches while it runs; raise ``SandboxError`` and set none if one is wrong."""
         self._control("POST", "/switches", switches)
 
-    def switches(self) -> dict[str, Any]:
+    def switches(self) -> dict[str, object]:
         """Return all switches as they are."""
-        return self._control("GET", "/switches")
+        found: dict[str, object] = self._control("GET", "/switches")
+        return found
 
     def reset(self) -> None:
         """Set the switches as they were at the start, and forget all tokens and calls."""
         self._control("DELETE", "/switches")
         self._control("DELETE", "/ledger")
 
-    def ledger(self, *, status: str = "") -> dict[str, Any]:
+    def ledger(self, *, status: str = "") -> Whole:
         """Return {"summary": counts, "tokens": [...]}, oldest first; of one ``status``, or all."""
-        return self._control("GET", "/ledger?" + urlencode({"status": status}))
+        found: Whole = self._control("GET", "/ledger?" + urlencode({"status": status}))
+        return found
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Summary:
         """Return the counts: generated, live, expired, revoked; calls and answers by path."""
-        found: dict[str, Any] = self._control("GET", "/ledger?summary=1")["summary"]
+        found: Summary = self._control("GET", "/ledger?summary=1")["summary"]
         return found
 
     def live(self) -> list[str]:
@@ -222,13 +223,14 @@ class Sandbox:
         finally:
             connection.close()
 
-    def _control(self, method: str, path: str, data: Any = None) -> dict[str, Any]:
+    def _control(self, method: str, path: str, data: object = None) -> Any:
+        """Return the JSON that one of the sandbox's own endpoints answered."""
         body = b"" if data is None else json.dumps(data).encode()
         try:
             status, content = self.call(method, path, body)
         except OSError as error:
             raise SandboxError(f"the sandbox does not answer: {error}") from error
-        found: dict[str, Any] = json.loads(content)
+        found = json.loads(content)
         if status != 200:
             raise SandboxError(found.get("error", f"status {status}"))
         return found

@@ -48,15 +48,6 @@ def test_convai_comes_back_on_the_same_port_with_the_same_tokens() -> None:
         assert sandbox.switches()["ttl"] == 500
 
 
-def test_a_sandbox_can_forget_when_it_is_stopped() -> None:
-    with Sandbox(keep=False) as sandbox:
-        generate(sandbox)
-        sandbox.stop()
-        sandbox.start()
-
-        assert sandbox.ledger()["tokens"] == []
-
-
 def test_a_crash_loses_the_ledger_and_the_port_stays() -> None:
     with Sandbox() as sandbox:
         port = sandbox.port
