@@ -8,7 +8,6 @@ import math
 import secrets
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 from .switches import Switches
 
@@ -44,7 +43,7 @@ def new_token(switches: Switches) -> str:
 
 
 def json_answer(
-    status: int, data: Any, headers: tuple[tuple[str, str], ...] = (), outcome: str = ""
+    status: int, data: object, headers: tuple[tuple[str, str], ...] = (), outcome: str = ""
 ) -> Answer:
     return Answer(status, json.dumps(data).encode(), headers=headers, outcome=outcome)
 
@@ -59,7 +58,7 @@ def success(kind: str) -> Answer:
     return json_answer(200, {"STATUS": "SUCCESS"} if kind == "STATUS" else {"status": "success"})
 
 
-def envelope_of(kind: str, text: str) -> dict[str, Any]:
+def envelope_of(kind: str, text: str) -> dict[str, object]:
     """Return an error body of one of the shapes that Convai's public pages show."""
     if kind == "ERROR_reference":
         return {"ERROR": text, "Reference ID": str(uuid.uuid4())}
@@ -78,7 +77,7 @@ def retry_after(style: str, wait: float) -> str:
 def nonsense(fault: str) -> Answer | None:
     """Return the nonsense called ``fault``, or None when that is no name of nonsense."""
     ends = "2099-01-15T14:30:00Z"
-    bodies: dict[str, Any] = {
+    bodies: dict[str, object] = {
         "empty_object": {},
         "empty_token": {"apiAuthToken": "", "expirationTime": ends},
         "token_number": {"apiAuthToken": 1234567890, "expirationTime": ends},

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http.client import responses
-from typing import Any
 
 from .answers import Answer, envelope_of, json_answer, new_token, nonsense, retry_after, success
 from .ledger import Ledger
@@ -41,7 +40,7 @@ class State:
         self.random = _source(switches)
         self._lock = threading.Lock()
 
-    def change(self, values: Mapping[str, Any]) -> Switches:
+    def change(self, values: Mapping[str, object]) -> Switches:
         """Set some switches, all or none; raise ``SwitchError``."""
         with self._lock:
             switches = self.switches.changed(values)
@@ -215,11 +214,11 @@ class Call:
             return Answer(status, text.encode(), "text/plain; charset=utf-8", headers)
         return json_answer(status, envelope_of(envelope, text), headers)
 
-    def _expiration(self, ends: float) -> dict[str, Any]:
+    def _expiration(self, ends: float) -> dict[str, object]:
         """Return ``expirationTime`` in the format that is switched on."""
         style = self._switches.expiration_format
         moment = datetime.fromtimestamp(ends, UTC)
-        shown: dict[str, Any] = {
+        shown: dict[str, object] = {
             "z": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
             "naive": f"{moment:%Y-%m-%dT%H:%M:%S.%f}",
             "epoch": int(ends),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import parse_qs
 
 from .answers import Answer
@@ -16,7 +15,7 @@ from .switches import SwitchError
 BATCH = 500  # tokens encoded at once; in one go, a large ledger would stop all other threads
 
 
-def _json(status: int, data: Any) -> Answer:
+def _json(status: int, data: object) -> Answer:
     return Answer(status, json.dumps(data, indent=1).encode() + b"\n")
 
 
@@ -24,7 +23,7 @@ def _error(text: str) -> Answer:
     return _json(400, {"error": text})
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(body: bytes) -> dict[str, object]:
     """Return the JSON object in ``body``; raise ``ValueError``."""
     try:
         data = json.loads(body)

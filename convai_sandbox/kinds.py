@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 T = TypeVar("T")
-Check = Callable[[Any], T]
+Check = Callable[[object], T]
 
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
 _LINE = re.compile(r"[\x20-\x7e]*")
 
 
-def flag(value: Any) -> bool:
+def flag(value: object) -> bool:
     """Return a bool; anything else, 0 and "yes" included, is refused."""
     if not isinstance(value, bool):
         raise ValueError("true or false")
@@ -30,7 +30,7 @@ def number(low: float = 0.0, high: float = math.inf) -> Check[float]:
     """Return the check of a finite number from ``low`` to ``high``."""
     bounds = f"from {low:g}" + ("" if math.isinf(high) else f" to {high:g}")
 
-    def check(value: Any) -> float:
+    def check(value: object) -> float:
         if (
             isinstance(value, bool)
             or not isinstance(value, (int, float))
@@ -45,7 +45,7 @@ def number(low: float = 0.0, high: float = math.inf) -> Check[float]:
 def integer(low: int, high: int) -> Check[int]:
     """Return the check of a whole number from ``low`` to ``high``."""
 
-    def check(value: Any) -> int:
+    def check(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ValueError(f"a whole number from {low} to {high}")
         return value
@@ -56,7 +56,7 @@ def integer(low: int, high: int) -> Check[int]:
 def one_of(*allowed: T) -> Check[T]:
     """Return the check of a value that is one of ``allowed``, type included."""
 
-    def check(value: Any) -> T:
+    def check(value: object) -> T:
         for candidate in allowed:
             if type(value) is type(candidate) and value == candidate:
                 return candidate
@@ -65,7 +65,7 @@ def one_of(*allowed: T) -> Check[T]:
     return check
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """Return one line of printable ASCII, spaces allowed, which is safe in a header."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -74,33 +74,36 @@ def text(value: Any) -> str:
     return value
 
 
-def word(value: Any) -> str:
+def word(value: object) -> str:
     """Return printable ASCII without spaces."""
     if not isinstance(value, str) or not _VISIBLE.fullmatch(value) or len(value) > 1000:
         raise ValueError("printable ASCII without spaces, of at most 1000 characters")
     return value
 
 
-def url(value: Any) -> str:
+def url(value: object) -> str:
     """Return an http(s) URL, or the empty string."""
     if value != "" and not re.match(r"https?://[^/]", word(value)):
         raise ValueError("an http or https URL, or empty")
     return word(value)
 
 
-def words(value: Any) -> tuple[str, ...]:
+def words(value: object) -> tuple[str, ...]:
     """Return the words of a list, or of a text that separates them by commas."""
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, (list, tuple)):
+    parts = (
+        [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, str)
+        else value
+    )
+    if not isinstance(parts, (list, tuple)):
         raise ValueError("a list of words, or words with commas between them")
-    return tuple(word(part) for part in value)
+    return tuple(word(part) for part in parts)
 
 
 def some_of(*allowed: str) -> Check[tuple[str, ...]]:
     """Return the check of a list of words (see ``words``) out of ``allowed``."""
 
-    def check(value: Any) -> tuple[str, ...]:
+    def check(value: object) -> tuple[str, ...]:
         found = words(value)
         if unknown := [part for part in found if part not in allowed]:
             raise ValueError(f"some of {', '.join(allowed)}; {unknown[0]!r} is none of them")
@@ -109,22 +112,18 @@ def some_of(*allowed: str) -> Check[tuple[str, ...]]:
     return check
 
 
-def span(value: Any) -> tuple[float, float]:
+def span(value: object) -> tuple[float, float]:
     """Return (least, most) seconds, from 0.2, [0.1, 0.5], or "0.1-0.5"."""
-    if isinstance(value, str):
-        value = value.split("-")
-        try:
-            value = [float(part) for part in value]
-        except ValueError:
-            value = ()
-    ends = [value, value] if isinstance(value, (int, float)) else value
+    ends: Sequence[object] = value if isinstance(value, (list, tuple)) else [value, value]
     try:
+        if isinstance(value, str):
+            ends = [float(part) for part in value.split("-")]
         least, most = (number(0, 3600)(end) for end in ends)
-    except (TypeError, ValueError):
-        least, most = 1.0, 0.0
-    if least > most:
-        raise ValueError("seconds up to 3600, or least-most such as 0.1-0.5")
-    return least, most
+        if least <= most:
+            return least, most
+    except ValueError:
+        pass
+    raise ValueError("seconds up to 3600, or least-most such as 0.1-0.5")
 
 
 def rates(allowed: Iterable[str]) -> Check[dict[str, float]]:
@@ -135,7 +134,7 @@ def rates(allowed: Iterable[str]) -> Check[dict[str, float]]:
     names = frozenset(allowed)
     rate = number(0, 1)
 
-    def check(value: Any) -> dict[str, float]:
+    def check(value: object) -> dict[str, float]:
         if isinstance(value, str):
             try:
                 pairs = [part.split("=") for part in value.split(",") if part.strip()]

@@ -12,11 +12,47 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 STATUSES = ("live", "expired", "revoked")
 MINUTE = 60.0
 MAX_PATHS = 1000  # whoever calls random paths must not fill the memory
+
+
+class Shown(TypedDict):
+    """A token as ``GET /ledger`` shows it; all times are ISO 8601 in UTC with a ``Z``."""
+
+    value: str
+    status: str
+    generated_at: str
+    expires_at: str
+    extend_count: int
+    extended: list[str]
+    revoke_count: int
+    revoke_calls: list[str]
+    revoked_at: str | None
+    ended_by: str
+    used_count: int
+    used: list[str]
+    refused_count: int
+
+
+class Summary(TypedDict):
+    """Counts: of tokens, of calls by path, and of answers by path and outcome."""
+
+    generated: int
+    live: int
+    expired: int
+    revoked: int
+    calls: dict[str, int]
+    answers: dict[str, dict[str, int]]
+
+
+class Whole(TypedDict):
+    """What ``GET /ledger`` answers."""
+
+    summary: Summary
+    tokens: list[Shown]
 
 
 def iso(moment: float) -> str:
@@ -50,7 +86,7 @@ class Token:
             return "revoked"
         return "live" if now < self.expires_at else "expired"
 
-    def as_json(self, now: float) -> dict[str, Any]:
+    def as_json(self, now: float) -> Shown:
         """Return the token as ``GET /ledger`` shows it."""
         return {
             "value": self.value,
@@ -69,7 +105,7 @@ class Token:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Token:
+    def from_json(cls, data: Shown) -> Token:
         """Return the token that ``as_json`` showed; raise what a wrong shape raises."""
         revoked_at = data["revoked_at"]
         return cls(
@@ -178,7 +214,7 @@ class Ledger:
                 token.ended_by = "use"
             return True
 
-    def read(self, now: float, *, last: bool = False) -> tuple[list[Token], dict[str, Any]]:
+    def read(self, now: float, *, last: bool = False) -> tuple[list[Token], Summary]:
         """Return all tokens in the order of their generation, and the counts.
 
         After the ``last`` read nothing changes any more, as every call that wants to waits for
@@ -195,7 +231,9 @@ class Ledger:
         statuses = Counter(token.status(now) for token in tokens)
         return tokens, {
             "generated": len(tokens),
-            **{status: statuses[status] for status in STATUSES},
+            "live": statuses["live"],
+            "expired": statuses["expired"],
+            "revoked": statuses["revoked"],
             "calls": calls,
             "answers": answers,
         }
@@ -206,12 +244,12 @@ class Ledger:
         ledger = cls()
         try:
             data = json.loads(text)
-            ledger._take_over(data["tokens"], data.get("summary", {}))
+            ledger._take_over(data["tokens"], data.get("summary", {}))  # raises what is no Whole
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a ledger: {type(error).__name__}: {error}") from None
         return ledger
 
-    def _take_over(self, tokens: Iterable[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
+    def _take_over(self, tokens: Iterable[Shown], summary: Summary) -> None:
         for shown in tokens:
             token = Token.from_json(shown)
             self._tokens[token.value] = token

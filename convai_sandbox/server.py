@@ -12,7 +12,6 @@ from email.utils import formatdate
 from http.client import responses
 from http.server import ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import Any
 
 from .answers import Answer
 from .api import Call, State, verb_of
@@ -60,7 +59,7 @@ class SandboxServer(ThreadingHTTPServer):
         TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
 
-    def get_request(self) -> tuple[socket.socket, Any]:
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         """Accept; the TLS handshake is left to the connection's thread, as it may stall."""
         connection, address = super().get_request()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -70,7 +69,9 @@ class SandboxServer(ThreadingHTTPServer):
             )
         return connection, address
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
         """Keep quiet about clients that go away, which is their right."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
@@ -229,7 +230,7 @@ class Handler(RequestHandler):
             self.connection.sendall(data[position : position + 1])
             time.sleep(switches.drip_interval)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Leave http.server's own lines out: they repeat what the client sent."""
 
 

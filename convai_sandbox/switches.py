@@ -162,18 +162,19 @@ class Switches:
             raise SwitchError("; ".join(wrong))
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Switches:
+    def of(cls, values: Mapping[str, object]) -> Switches:
         """Return the defaults with ``values`` in place of some; raise ``SwitchError``."""
         return cls().changed(values)
 
-    def changed(self, values: Mapping[str, Any]) -> Switches:
+    def changed(self, values: Mapping[str, object]) -> Switches:
         """Return a copy with ``values`` in place of some; raise ``SwitchError``."""
         known = {declared.name for declared in fields(self)}
         if unknown := sorted(set(values) - known):
             raise SwitchError(f"there is no switch {', '.join(map(repr, unknown))}")
-        return replace(self, **values)
+        changes: dict[str, Any] = dict(values)  # of any type, until __post_init__ has checked them
+        return replace(self, **changes)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return all switches by name, in a form that ``of`` takes back."""
         return asdict(self)
 
@@ -205,7 +206,7 @@ def table() -> str:
     """Return the table of all switches in ``docs/sandbox.md``."""
     lines = ["| switch | default | what it does |", "|---|---|---|"]
     for name, default in Switches().as_json().items():
-        shown = default[0] if name == "latency" else default
+        shown = default[0] if isinstance(default, tuple) and name == "latency" else default
         about = Switches.__dataclass_fields__[name].metadata["about"]
         lines.append(f"| `{name}` | `{json.dumps(shown)}` | {about} |")
     return "\n".join(lines) + "\n"
