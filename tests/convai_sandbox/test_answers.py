@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from convai_sandbox.answers import new_token, nonsense, retry_after
 from convai_sandbox.process import Sandbox
+from convai_sandbox.switches import MALFORMED, Switches
 
 from .calls import call, generate, outcomes
 
@@ -156,3 +158,22 @@ def test_an_answer_can_be_no_http_at_all(convai_sandbox: Sandbox) -> None:
 
     with pytest.raises(http.client.BadStatusLine):
         call(convai_sandbox, "generate")
+
+
+@pytest.mark.parametrize(("wait", "told"), [(0.0, "1"), (0.2, "1"), (1.0, "1"), (41.01, "42")])
+def test_seconds_to_wait_are_rounded_up_and_never_none(wait: float, told: str) -> None:
+    assert retry_after("seconds", wait) == told
+
+
+def test_a_long_token_is_no_longer_for_its_prefix() -> None:
+    switches = Switches.of({"token_style": "long", "token_prefix": "x" * 1000})
+
+    tokens = {new_token(switches) for _ in range(10)}
+
+    assert len(tokens) == 10
+    assert {len(token) for token in tokens} == {4096}
+
+
+def test_what_is_no_name_of_nonsense_is_none() -> None:
+    assert [nonsense(fault) for fault in ("", "503", "hang")] == [None, None, None]
+    assert all(nonsense(fault) for fault in MALFORMED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convai_sandbox.process import Sandbox
+from convai_sandbox.switches import Switches
 
 from .calls import generate
 
@@ -19,3 +20,25 @@ def test_the_fixture_starts_a_stopped_sandbox_again(
     sandbox: Sandbox = request.getfixturevalue("convai_sandbox")
 
     assert sandbox.ledger()["tokens"] == []
+
+
+def test_every_test_finds_the_sandbox_as_new(
+    convai_sandbox_process: Sandbox, request: pytest.FixtureRequest
+) -> None:
+    if not convai_sandbox_process.running:
+        convai_sandbox_process.start()
+    convai_sandbox_process.set(ttl=3, hang=True, fault_paths=["revoke"])
+    generate(convai_sandbox_process)
+
+    sandbox: Sandbox = request.getfixturevalue("convai_sandbox")
+
+    assert sandbox is convai_sandbox_process
+    assert sandbox.ledger() == {
+        "summary": {
+            **dict.fromkeys(["generated", "live", "expired", "revoked"], 0),
+            "calls": {},
+            "answers": {},
+        },
+        "tokens": [],
+    }
+    assert Switches.of(sandbox.switches()) == Switches()

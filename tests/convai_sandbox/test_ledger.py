@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 from datetime import datetime
 
 import pytest
 
+from convai_sandbox.ledger import Ledger, iso, seconds
 from convai_sandbox.process import Sandbox
 
 from .calls import call, generate, token_of
@@ -119,3 +121,39 @@ def test_a_token_can_be_made_to_connect_once(convai_sandbox: Sandbox) -> None:
 
     assert [convai_sandbox.connect(token) for _ in range(3)] == [200, 401, 401]
     assert token_of(convai_sandbox, token)["ended_by"] == "use"
+
+
+def test_a_minute_starts_with_its_first_call() -> None:
+    ledger = Ledger()
+
+    waits = [ledger.admit("key", 2, now) for now in (100, 130, 140, 159.5, 160, 161, 162)]
+
+    assert waits == [0, 0, 20, 0.5, 0, 0, 58]
+
+
+def test_a_clock_that_is_set_back_starts_a_new_minute() -> None:
+    ledger = Ledger()
+    ledger.admit("key", 1, 1000)
+
+    assert ledger.admit("key", 1, 10) == 0
+
+
+def test_times_are_written_with_microseconds_and_read_back() -> None:
+    assert iso(1768487400) == "2026-01-15T14:30:00.000000Z"
+    assert seconds(iso(1768487400.25)) == 1768487400.25
+
+
+def test_after_the_last_read_nothing_is_told_to_anyone() -> None:
+    ledger = Ledger()
+    ledger.generate("told", 0, 10, only_newest=False)
+    ledger.read(1, last=True)
+    late = threading.Thread(
+        target=ledger.generate, args=("late", 0, 10), kwargs={"only_newest": False}, daemon=True
+    )
+    late.start()
+    late.join(0.2)
+
+    assert late.is_alive()
+    ledger._lock.release()
+    late.join(5)
+    assert not late.is_alive()

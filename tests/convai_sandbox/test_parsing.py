@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from convai_sandbox.parsing import Headers
 from convai_sandbox.process import Sandbox
 
 from .calls import talk
@@ -42,3 +43,25 @@ def test_a_client_that_asks_first_is_told_to_go_on(convai_sandbox: Sandbox) -> N
     )
 
     assert received.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
+def test_a_header_is_found_in_any_case_and_its_first_value_counts(convai_sandbox: Sandbox) -> None:
+    convai_sandbox.set(accepted_keys="good")
+
+    received = talk(
+        convai_sandbox.port,
+        b"POST /user/connect HTTP/1.1\r\nconvai-api-KEY:  good \r\nCONVAI-API-KEY: bad\r\n"
+        b"connection: close\r\n\r\n",
+    )
+
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_headers_that_are_not_there_are_empty() -> None:
+    headers = Headers(host="sandbox")
+
+    assert (headers.get("HOST"), headers.get("Expect"), headers.get("X", "y")) == (
+        "sandbox",
+        "",
+        "y",
+    )
