@@ -67,7 +67,7 @@ class Switches:
     fault_paths: tuple[str, ...] = switch(
         ("generate", "extend", "revoke"),
         kinds.some_of(*VERBS),
-        "where latency and faults play; also: connect",
+        "where latency and faults play; also connect",
     )
     hang: bool = switch(False, kinds.flag, "do nothing, and don't answer")
     hang_after: bool = switch(False, kinds.flag, "do what is asked, and don't answer")
@@ -119,7 +119,7 @@ class Switches:
     extend_body: str = switch(
         "expiration",
         kinds.one_of("expiration", *SUCCESS_BODIES),
-        f"body of extend: expiration, {', '.join(SUCCESS_BODIES)}",
+        "body of extend: expiration, or as success_body",
     )
     success_body: str = switch(
         "STATUS",
