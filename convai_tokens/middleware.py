@@ -204,7 +204,7 @@ def _hindrance(note: LoginNote) -> ConvaiUnavailable | None:
     """
     if note.device or not note.is_new:
         return None
-    return get_client().hindrance()
+    return get_client().why_unavailable()
 
 
 def _credential(note: LoginNote, data: dict[str, Any]) -> Credential | None:

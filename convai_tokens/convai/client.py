@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -88,8 +88,13 @@ class ConvaiClient:
         for scheme in ("https://", "http://"):
             self._http.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=POOL_SIZE))
 
+    @classmethod
+    def from_settings(cls) -> Self:
+        """Return a client for the settings as they are now."""
+        return cls(*_wanted())
+
     @contextmanager
-    def admission(self, budget: float | None = None) -> Iterator[float]:
+    def reserve(self, budget: float | None = None) -> Iterator[float]:
         """Hold the right to make a learner's call; to be taken before anything is written for it.
 
         Gives the seconds of the ``budget`` that are left for the call. Raises ``ConvaiUnavailable``
@@ -108,14 +113,14 @@ class ConvaiClient:
         finally:
             self.breaker.give_back(probe)  # unless a call was made
 
-    def hindrance(self) -> ConvaiUnavailable | None:
+    def why_unavailable(self) -> ConvaiUnavailable | None:
         """Return why no learner's call would be made now, None if one would. Waits for nobody."""
         return self._paused() or (busy() if self._bulkhead.stuck else None)
 
     def generate(self, budget: float | None = None, *, again: bool = False) -> GeneratedToken:
         """Generate a token within ``budget`` seconds (default: one call's timeouts).
 
-        To be called within ``admission()``. Raises ``ConvaiUnavailable`` or ``ConvaiRefused``. A
+        To be called within ``reserve()``. Raises ``ConvaiUnavailable`` or ``ConvaiRefused``. A
         ``convai_dropped`` is held against Convai only when it comes ``again``: the first may have
         met a kept-alive connection that somebody on the way had closed.
         """
@@ -128,7 +133,7 @@ class ConvaiClient:
     def extend(self, value: Secret, budget: float | None = None) -> datetime:
         """Extend the token; return its new end as aware UTC.
 
-        To be called within ``admission()``. Raises ``ConvaiUnavailable``, ``ConvaiRefused``,
+        To be called within ``reserve()``. Raises ``ConvaiUnavailable``, ``ConvaiRefused``,
         ``TokenRejected`` or ``TokenGone``.
         """
         deadline, body = self._deadline(budget), {"apiAuthToken": value}
@@ -289,6 +294,16 @@ class ConvaiClient:
         return bytes(content)
 
 
+def _wanted() -> tuple[str, float, float, int]:
+    """Return what a client is made of, as the settings are now."""
+    return (
+        app_settings.BASE_URL,
+        app_settings.CONNECT_TIMEOUT,
+        app_settings.READ_TIMEOUT,
+        app_settings.MAX_CONCURRENT,
+    )
+
+
 _lock = threading.Lock()
 _current: tuple[tuple[Any, ...], ConvaiClient] | None = None
 
@@ -296,12 +311,7 @@ _current: tuple[tuple[Any, ...], ConvaiClient] | None = None
 def get_client() -> ConvaiClient:
     """Return this process's client for the settings as they are now."""
     global _current
-    wanted = (
-        app_settings.BASE_URL,
-        app_settings.CONNECT_TIMEOUT,
-        app_settings.READ_TIMEOUT,
-        app_settings.MAX_CONCURRENT,
-    )
+    wanted = _wanted()
     current = _current
     if current is not None and current[0] == wanted:  # the common case, without the lock
         return current[1]

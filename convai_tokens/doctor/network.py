@@ -6,10 +6,8 @@ The texts hold no secret: see ``step.py``.
 from __future__ import annotations
 
 import os
-import queue
 import socket
 import ssl
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -22,6 +20,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
 
 from ..conf import app_settings
+from ..convai.deadline import call_within
 from .step import Step, failed, ok, skipped, timed, warning
 
 CERTIFICATE_ENDS = timedelta(days=7)  # the shortest certificates in use live for about that long
@@ -43,26 +42,7 @@ UNTRUSTED = {
 
 
 def _within(seconds: float, call: Callable[[], T]) -> T:
-    """Return what ``call`` does; raise ``TimeoutError`` when it is late.
-
-    No timeout of sockets bounds a look-up of the name, or an answer that drips.
-    """
-    outcome: queue.SimpleQueue[T | Exception] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcome.put(call())
-        except Exception as error:  # noqa: BLE001 - raised below, in the thread that waits
-            outcome.put(error)
-
-    threading.Thread(target=run, name="convai-doctor", daemon=True).start()
-    try:
-        result = outcome.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if isinstance(result, Exception):
-        raise result
-    return result
+    return call_within(seconds, call, thread_name="convai-doctor")
 
 
 def _address() -> tuple[SplitResult, tuple[str, int]]:

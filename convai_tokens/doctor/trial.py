@@ -101,12 +101,8 @@ def _ask(call: Callable[[ConvaiClient], T]) -> tuple[T, list[str]]:
     Each call has a client of its own, so that neither this process's breaker nor the answer to an
     earlier step keeps Convai, and above all the revocation, from being called.
     """
-    client = ConvaiClient(
-        app_settings.BASE_URL,
-        connect_timeout=app_settings.CONNECT_TIMEOUT,
-        read_timeout=app_settings.READ_TIMEOUT,
-    )
-    with _held_back() as notes, client.admission():
+    client = ConvaiClient.from_settings()
+    with _held_back() as notes, client.reserve():
         return call(client), notes
 
 

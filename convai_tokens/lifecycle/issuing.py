@@ -114,7 +114,7 @@ def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
 
 def _generate_once(session: LearnerSession, budget: float | None, *, again: bool) -> Issued:
     client = get_client()
-    with client.admission(budget) as left:
+    with client.reserve(budget) as left:
         token = _intend(session)
         try:
             generated = client.generate(left, again=again)
@@ -214,7 +214,7 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
     value = unseal(token.sealed, token.pk)
     client = get_client()
     try:
-        with client.admission(budget) as left:
+        with client.reserve(budget) as left:
             expires_at = client.extend(value, left)
     except TokenGone as error:
         with transaction.atomic(using=database()):

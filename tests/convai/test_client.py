@@ -731,7 +731,7 @@ def test_a_first_stale_connection_of_generate_is_no_failure_and_a_second_is(serv
     client = client_of(serve(reset).url)
 
     for again in (False, True):
-        with pytest.raises(ConvaiUnavailable) as caught, client.admission() as left:
+        with pytest.raises(ConvaiUnavailable) as caught, client.reserve() as left:
             client.generate(left, again=again)
         assert caught.value.code == "convai_dropped"
         assert client.breaker._failures == int(again)
@@ -746,10 +746,10 @@ def test_who_was_admitted_and_then_calls_nobody_is_no_probe(serve: Serve) -> Non
         time.sleep(0.001)
     client.breaker._answered = True  # a sounding was
 
-    with pytest.raises(RuntimeError), client.admission():
+    with pytest.raises(RuntimeError), client.reserve():
         raise RuntimeError("the learner session has ended")
 
-    with client.admission() as left:
+    with client.reserve() as left:
         client.generate(left)
     assert not client.breaker.is_open
 
@@ -781,12 +781,12 @@ def test_admission_is_for_as_many_callers_as_the_client_was_made_for() -> None:
 
     def enter() -> None:
         try:
-            with client.admission(budget=0.0):
+            with client.reserve(budget=0.0):
                 pass
         except ConvaiUnavailable as error:
             refused.append(error)
 
-    with client.admission():
+    with client.reserve():
         other = threading.Thread(target=enter)
         other.start()
         other.join(LONG)

@@ -123,7 +123,7 @@ def test_promise_1_login_that_waited_for_a_place_has_less_left_for_its_call(
         return call(client, *arguments, **options)
 
     monkeypatch.setattr(ConvaiClient, verb, noted)
-    slot = get_client().admission(10.0)
+    slot = get_client().reserve(10.0)
     slot.__enter__()
     free = threading.Timer(0.3, slot.__exit__, (None, None, None))
     free.start()
