@@ -65,13 +65,14 @@ class ConvaiTokensError(Exception):
     """
 
     code: ErrorCode = ErrorCode.CONVAI_ERROR
+    default_text: ClassVar[str] = "No token can be given now."
     pause: ClassVar[float | None] = 15.0
     maybe_done = False
 
     def __init__(
-        self, text: str, *, code: ErrorCode | None = None, retry_after: float | None = None
+        self, text: str = "", *, code: ErrorCode | None = None, retry_after: float | None = None
     ) -> None:
-        super().__init__(clean_text(text))
+        super().__init__(clean_text(text or self.default_text))
         self.code = code or self.code
         self.retry_after = retry_after
 
@@ -88,7 +89,7 @@ class ConvaiUnavailable(ConvaiTokensError):
 
     def __init__(
         self,
-        text: str,
+        text: str = "",
         *,
         code: ErrorCode | None = None,
         retry_after: float | None = None,
@@ -155,4 +156,31 @@ class SealBroken(ConvaiTokensError):
     """A sealed value doesn't open: no key fits, or it was moved here from another row."""
 
     code = ErrorCode.SEAL_BROKEN
+    pause = None
+
+
+class NotAuthenticated(ConvaiTokensError):
+    """Nobody is logged in."""
+
+    code = ErrorCode.NOT_AUTHENTICATED
+    default_text = "Nobody is logged in here."
+    pause = None
+
+
+class CredentialNotSupported(ConvaiTokensError):
+    """The request was authenticated in a way that this app doesn't know."""
+
+    code = ErrorCode.CREDENTIAL_NOT_SUPPORTED
+    default_text = (
+        "This request was authenticated in a way that convai_tokens does not know; "
+        "log in with a session or with a supported bearer token."
+    )
+    pause = None
+
+
+class NotAllowed(ConvaiTokensError):
+    """``ISSUE_IF`` gives this learner no token."""
+
+    code = ErrorCode.CONVAI_NOT_ALLOWED
+    default_text = "This learner gets no Convai token."
     pause = None

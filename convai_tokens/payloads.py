@@ -7,6 +7,7 @@ by whom.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -51,8 +52,7 @@ class LoginBlock:
     @property
     def server_url(self) -> str:
         """The realtime server's address, which older clients want to be told."""
-        url: str = app_settings.SERVER_URL
-        return url
+        return app_settings.SERVER_URL
 
 
 def issued_block(user: AbstractBaseUser, issued: Issued) -> LoginBlock:
@@ -61,14 +61,13 @@ def issued_block(user: AbstractBaseUser, issued: Issued) -> LoginBlock:
     return LoginBlock(identity, name, issued.value, issued.expires_at)
 
 
-def failed_block(user: AbstractBaseUser, error: ConvaiTokensError) -> LoginBlock:
-    """Return the block that says why there is no token."""
-    identity: str | None
-    name: str | None
-    try:
-        identity, name = named_end_user(user)
-    except EndUserBlank:
-        identity, name = None, None
+def failed_block(user: AbstractBaseUser | None, error: ConvaiTokensError) -> LoginBlock:
+    """Return the block that says why there is no token; without a user where nobody is known."""
+    identity: str | None = None
+    name: str | None = None
+    if user is not None:
+        with suppress(EndUserBlank):
+            identity, name = named_end_user(user)
     return LoginBlock(
         identity,
         name,

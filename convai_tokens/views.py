@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.utils.cache import add_never_cache_headers
 from django.utils.decorators import method_decorator
+from django.utils.functional import cached_property
 from rest_framework import exceptions, status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
@@ -17,36 +16,28 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 from rest_framework.views import APIView
+from rest_framework.views import exception_handler as drf_exception_handler
 
 from .conf import app_settings
 from .exceptions import (
     ConvaiRefused,
     ConvaiTokensError,
     ConvaiUnavailable,
+    CredentialNotSupported,
     EndUserBlank,
     ErrorCode,
+    NotAllowed,
 )
-from .lifecycle import ending, issuing
-from .logins.credentials import Credential, credential_of_request
+from .lifecycle.credential import Credential
+from .lifecycle.ending import revoke_tokens
+from .lifecycle.issuing import Issued, extend, generate
+from .logins.credentials import credential_of_request
+from .logins.opening import open_for_request
+from .logins.response import forbid_caching
 from .models import ConvaiToken, LearnerSession
-from .payloads import fields, issued_block, named_end_user, retry_after
-
-logger = logging.getLogger("convai_tokens")
+from .payloads import fields, issued_block, retry_after
 
 DEFAULT_RATE = "30/min"
-
-
-class CredentialNotSupported(exceptions.PermissionDenied):
-    default_code = ErrorCode.CREDENTIAL_NOT_SUPPORTED
-    default_detail = (
-        "This request was authenticated in a way that convai_tokens does not know; "
-        "log in with a session or with a supported bearer token."
-    )
-
-
-class NotAllowed(exceptions.PermissionDenied):
-    default_code = ErrorCode.CONVAI_NOT_ALLOWED
-    default_detail = "This learner gets no Convai token."
 
 
 class LearnerSessionThrottle(SimpleRateThrottle):
@@ -61,11 +52,48 @@ class LearnerSessionThrottle(SimpleRateThrottle):
         rate: str | None = self.THROTTLE_RATES.get(self.scope, DEFAULT_RATE)
         return rate
 
-    def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        credential = credential_of_request(request)
-        if credential is None:
-            return None
-        return self.cache_format % {"scope": self.scope, "ident": credential.session_ids[0]}
+    def get_cache_key(self, request: Request, view: APIView) -> str:
+        ident = cast(LearnerSessionView, view).credential.session_ids[0]
+        return self.cache_format % {"scope": self.scope, "ident": ident}
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Return every error as ``{"error": {"code", "message"}}``, with its status."""
+    if isinstance(error, ConvaiTokensError):
+        return _error_response(error)
+    response = drf_exception_handler(error, context)
+    if response is None:
+        return None
+    code, message = "not_found", "There is nothing here."
+    if isinstance(error, exceptions.APIException):
+        codes, message = error.get_codes(), str(error.detail)
+        code = codes if isinstance(codes, str) else "invalid"
+    body: dict[str, Any] = {"code": code, "message": message}
+    if response.has_header("Retry-After"):
+        body["retryAfter"] = int(response["Retry-After"])
+    response.data = {"error": body}
+    return response
+
+
+def _error_response(error: ConvaiTokensError) -> Response:
+    """Return the answer to a failure of ours or of Convai's."""
+    body: dict[str, Any] = {"code": error.code, "message": str(error)}
+    response = Response({"error": body}, status=_status_of(error))
+    seconds = retry_after(error)
+    if seconds is not None:
+        body["retryAfter"] = seconds
+        response["Retry-After"] = str(seconds)
+    return response
+
+
+def _status_of(error: ConvaiTokensError) -> int:
+    if error.code == ErrorCode.CONVAI_RATE_LIMITED:
+        return status.HTTP_429_TOO_MANY_REQUESTS
+    if isinstance(error, (ConvaiUnavailable, ConvaiRefused)):
+        return status.HTTP_503_SERVICE_UNAVAILABLE
+    if isinstance(error, (CredentialNotSupported, EndUserBlank, NotAllowed)):
+        return status.HTTP_403_FORBIDDEN
+    return status.HTTP_409_CONFLICT  # the token or its learner session is at an end
 
 
 # Convai must not be called in a transaction, whatever ATOMIC_REQUESTS says.
@@ -81,51 +109,32 @@ class LearnerSessionView(APIView):
         """Return a challenge in any case: without one DRF answers 403 in place of 401."""
         return super().get_authenticate_header(request) or "Bearer"
 
-    def credential(self, request: Request) -> Credential:
-        """Return the request's credential; raise 403 when its stack isn't known."""
-        credential = credential_of_request(request)
-        if credential is None:
-            raise CredentialNotSupported
-        return credential
+    def get_exception_handler(self) -> Callable[..., Response | None]:
+        """Return this endpoint's own handler: its errors look the same on every site."""
+        return exception_handler
 
-    def learner_session(self, request: Request) -> LearnerSession:
+    @cached_property
+    def credential(self) -> Credential:
+        """The credential that authenticated this request; raises ``CredentialNotSupported``."""
+        return credential_of_request(self.request)
+
+    def learner_session(self) -> LearnerSession:
         """Return the learner session, started now if this is its first token."""
-        credential = self.credential(request)
-        user = cast(AbstractBaseUser, request.user)
-        if not app_settings.ISSUE_IF(request._request, user):
-            raise NotAllowed
-        named_end_user(user)
-        session = issuing.open_session(credential, user)
-        if session.user_id != user.pk:
-            # Promise 3: not to be reached by the app's own ways, so it is refused, not mended.
-            raise CredentialNotSupported
-        return session
+        user = cast(AbstractBaseUser, self.request.user)
+        return open_for_request(self.request._request, user, self.credential)
 
-    def answer(self, request: Request, issued: issuing.Issued) -> Response:
+    def answer(self, issued: Issued) -> Response:
         """Return the token as the login block, at the root."""
-        return Response(fields(issued_block(cast(AbstractBaseUser, request.user), issued)))
+        user = cast(AbstractBaseUser, self.request.user)
+        return Response(fields(issued_block(user, issued)))
 
-    def handle_exception(self, exc: Exception) -> Response:
-        """Return every error as ``{"error": {"code", "message"}}``, with its status."""
-        if isinstance(exc, ConvaiTokensError):
-            return _error_response(exc)
-        response = super().handle_exception(exc)
-        if isinstance(exc, exceptions.APIException):
-            code, detail = exc.get_codes(), str(exc.detail)
-        else:
-            code, detail = "not_found", "There is nothing here."
-        code = code if isinstance(code, str) else "invalid"
-        error: dict[str, Any] = {"code": code, "message": detail}
-        if response.has_header("Retry-After"):
-            error["retryAfter"] = int(response["Retry-After"])
-        response.data = {"error": error}
-        return response
-
-    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Response:
         """Forbid every cache to keep an answer, errors too."""
-        response = super().finalize_response(request, response, *args, **kwargs)
-        add_never_cache_headers(response)
-        return response
+        final: Response = super().finalize_response(request, response, *args, **kwargs)
+        forbid_caching(final)
+        return final
 
 
 class TokenView(LearnerSessionView):
@@ -148,8 +157,7 @@ class TokenView(LearnerSessionView):
         return [] if self.request.method == "DELETE" else super().get_throttles()
 
     def post(self, request: Request) -> Response:
-        session = self.learner_session(request)
-        return self.answer(request, issuing.generate(session, budget=app_settings.LOGIN_BUDGET))
+        return self.answer(generate(self.learner_session(), budget=app_settings.LOGIN_BUDGET))
 
     def get(self, request: Request) -> Response:
         if not app_settings.ALLOW_GET:
@@ -157,9 +165,8 @@ class TokenView(LearnerSessionView):
         return self.post(request)
 
     def delete(self, request: Request) -> Response:
-        credential = self.credential(request)
-        tokens = ConvaiToken.objects.filter(session__in=credential.session_ids)
-        ending.revoke_tokens(tokens, detail="Revoked by the learner's client")
+        tokens = ConvaiToken.primary.filter(session__in=self.credential.session_ids)
+        revoke_tokens(tokens, detail="Revoked by the learner's client")
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -167,21 +174,4 @@ class ExtendView(LearnerSessionView):
     """``POST`` extends the newest live token of the session."""
 
     def post(self, request: Request) -> Response:
-        session = self.learner_session(request)
-        return self.answer(request, issuing.extend(session, budget=app_settings.LOGIN_BUDGET))
-
-
-def _error_response(error: ConvaiTokensError) -> Response:
-    """Return the answer to a failure of ours or of Convai's."""
-    body: dict[str, Any] = {"code": error.code, "message": str(error)}
-    headers = {}
-    code: int = status.HTTP_409_CONFLICT
-    if isinstance(error, (ConvaiUnavailable, ConvaiRefused)):
-        code = status.HTTP_503_SERVICE_UNAVAILABLE
-        if error.code == ErrorCode.CONVAI_RATE_LIMITED:
-            code = status.HTTP_429_TOO_MANY_REQUESTS
-        body["retryAfter"] = retry_after(error)
-        headers["Retry-After"] = str(body["retryAfter"])
-    elif isinstance(error, EndUserBlank):
-        code = status.HTTP_403_FORBIDDEN
-    return Response({"error": body}, status=code, headers=headers)
+        return self.answer(extend(self.learner_session(), budget=app_settings.LOGIN_BUDGET))

@@ -34,6 +34,9 @@ CODES = {
     "NoLiveToken": "no_live_token",
     "EndUserBlank": "end_user_blank",
     "SealBroken": "seal_broken",
+    "NotAuthenticated": "not_authenticated",
+    "CredentialNotSupported": "credential_not_supported",
+    "NotAllowed": "convai_not_allowed",
 }
 
 

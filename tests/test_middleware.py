@@ -13,7 +13,8 @@ from django.test import Client, RequestFactory
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
 
-from convai_tokens.logins.notes import LoginNote, bind_login, noted_login
+from convai_tokens.api import bind_login
+from convai_tokens.logins.notes import LoginNote, noted_login
 from convai_tokens.middleware import ConvaiTokenMiddleware
 from convai_tokens.models import LearnerSession
 from tests.conftest import PASSWORD

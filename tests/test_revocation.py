@@ -63,13 +63,13 @@ def test_an_attempt_at_many_claims_no_more_than_its_lease_is_long_enough_for(
 ) -> None:
     owed(revocation.CLAIM * 2 + 1)
     claimed: list[int] = []
-    paying = revocation.pay
+    revoke = revocation.revoke_claimed
 
-    def pay(token: ConvaiToken) -> str | None:
+    def noted(token: ConvaiToken) -> str | None:
         claimed.append(ConvaiToken.objects.filter(claimed_until__gt=timezone.now()).count())
-        return paying(token)
+        return revoke(token)
 
-    monkeypatch.setattr(revocation, "pay", pay)
+    monkeypatch.setattr(revocation, "revoke_claimed", noted)
 
     dead = revocation.attempt([token.pk for token in ConvaiToken.objects.all()])
 
@@ -103,7 +103,7 @@ def test_a_late_worker_does_not_undo_what_another_has_noted(
         [other] = revocation.claim(1)
         convai.set(faults={"503": 1})
         forget_client()
-        revocation.pay(late)
+        revocation.revoke_claimed(late)
 
     token = ConvaiToken.objects.get()
     assert token.claimed_until == other.claimed_until  # the other's lease stands
@@ -117,7 +117,7 @@ def test_a_late_success_counts_whoever_holds_the_lease(
     [late] = revocation.claim(1)
     with time_machine.travel(timezone.now() + revocation.LEASE + timedelta(seconds=1)):
         revocation.claim(1)
-        revocation.pay(late)
+        revocation.revoke_claimed(late)
 
     assert ConvaiToken.objects.get().status == TokenStatus.GONE
 
@@ -127,7 +127,7 @@ def test_an_open_breaker_is_no_attempt(convai: Any, owed: Callable[[int], None])
     convai.set(faults={"503": 1})
 
     for token in revocation.claim(4):
-        revocation.pay(token)
+        revocation.revoke_claimed(token)
 
     assert list(ConvaiToken.objects.order_by("pk").values_list("attempts", flat=True)) == [
         1,

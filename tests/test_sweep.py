@@ -27,7 +27,7 @@ from convai_tokens.exceptions import ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle import sweep as sweeping
 from convai_tokens.lifecycle import tidying
 from convai_tokens.lifecycle.sealing import seal
-from convai_tokens.lifecycle.sweep import SweepReport, sweep
+from convai_tokens.lifecycle.sweep import Step, SweepReport, sweep
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent, TokenStatus
 
 
@@ -402,8 +402,8 @@ def test_after_an_outage_one_call_probes_and_then_all_workers_pay(
             payers.append(threading.current_thread().name)
         return dead
 
-    sweeping_pay = sweeping.pay
-    monkeypatch.setattr(sweeping, "pay", noted)
+    sweeping_pay = sweeping.revoke_claimed
+    monkeypatch.setattr(sweeping, "revoke_claimed", noted)
     while breaker.pause_left:
         pass
 
@@ -426,13 +426,13 @@ def test_after_an_outage_a_value_that_does_not_open_does_not_pass_for_the_probe(
     while breaker.pause_left:
         pass
     opened: list[bool] = []
-    payments = sweeping._payments
+    payments = sweeping._claims
 
     def noted(is_over: Any) -> Any:
         opened.append(breaker.is_open)
         return payments(is_over)
 
-    monkeypatch.setattr(sweeping, "_payments", noted)
+    monkeypatch.setattr(sweeping, "_claims", noted)
 
     report = sweep(workers=3)
 
@@ -473,12 +473,12 @@ def test_a_long_backlog_is_paid_in_passes_between_which_the_rest_is_tidied_up(
     from convai_tokens.management.commands import convai_sweep
 
     owe_real_tokens(sweeping.CLAIM * 2)
-    monkeypatch.setattr(sweeping, "PAY_FOR", 0.0)
+    monkeypatch.setattr(sweeping, "REVOKE_FOR", 0.0)
     pauses: list[int] = []
 
     def pause(seconds: int, stopped: Callable[[], bool]) -> bool:
         pauses.append(seconds)
-        monkeypatch.setattr(sweeping, "PAY_FOR", 60.0)
+        monkeypatch.setattr(sweeping, "REVOKE_FOR", 60.0)
         return len(pauses) == 2
 
     monkeypatch.setattr(convai_sweep, "pause", pause)
@@ -497,7 +497,8 @@ def a_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(stopped: Any) -> int:
         raise OperationalError("deadlock detected")
 
-    monkeypatch.setitem(sweeping.STEPS, "expired", fail)
+    steps = [Step(it.name, fail) if it.name == "expired" else it for it in sweeping.STEPS]
+    monkeypatch.setattr(sweeping, "STEPS", steps)
 
 
 @pytest.mark.usefixtures("a_deadlock")
@@ -621,7 +622,7 @@ def test_nothing_lapses_while_the_time_of_a_pass_is_too_short_to_try_it(
 ) -> None:
     owe_real_tokens(3)
     ConvaiToken.objects.update(owed_since=timezone.now() - timedelta(hours=30))
-    monkeypatch.setattr(sweeping, "PAY_FOR", 0.0)
+    monkeypatch.setattr(sweeping, "REVOKE_FOR", 0.0)
 
     report = sweep(workers=1)
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from convai_tokens.lifecycle import ending, issuing
+from convai_tokens import views
+from convai_tokens.lifecycle import ending
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent, TokenStatus
 
 BLOCK = {"apiAuthToken", "expirationTime", "expiresIn", "endUserId", "endUserName", "serverUrl"}
@@ -303,6 +304,6 @@ def test_an_error_of_no_known_kind_is_djangos_to_handle(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(issuing, "generate", broken)
+    monkeypatch.setattr(views, "generate", broken)
 
     assert client.post("/convai/token/").status_code == 500

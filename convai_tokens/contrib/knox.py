@@ -20,7 +20,7 @@ from ..lifecycle.audit import after_commit
 from ..lifecycle.ending import end_sessions
 from ..logins.credentials import BearerStack, bearer_credential, register_bearer_stack
 from ..logins.notes import current_request
-from ..logins.receivers import never_raises
+from ..logins.safety import never_raises
 from ..models import EndReason, LearnerSession
 
 NAME = "knox"
@@ -57,10 +57,10 @@ def is_alive(digest: str) -> bool:
 
 
 @never_raises
-def on_token_deleted(*, instance: Any, using: str, **kwargs: Any) -> None:
+def on_token_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
     """End the learner session of a knox token that is about to be deleted."""
     credential = bearer_credential(NAME, instance.digest)
-    sessions = LearnerSession.objects.filter(pk__in=credential.session_ids)
+    sessions = LearnerSession.primary.filter(pk__in=credential.session_ids)
     reason, ended = _reason(instance), 0
     try:
         ended = end_sessions(sessions, reason)
@@ -71,7 +71,7 @@ def on_token_deleted(*, instance: Any, using: str, **kwargs: Any) -> None:
             after_commit(using, end_sessions, sessions, reason)
 
 
-def _reason(instance: Any) -> str:
+def _reason(instance: Any) -> EndReason:
     """Tell a logout from an expiry: on a request by a valid token, DRF has set ``auth``."""
     auth = getattr(current_request.get(), "auth", None)
     if auth is instance:

@@ -1,4 +1,4 @@
-"""What each step leaves: an audit event, and on commit a signal to the LMS, a hint to dispatch."""
+"""What each step leaves: an event; on commit a signal to the LMS, and work for the dispatcher."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Any
+from typing import ParamSpec
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
+from django.dispatch import Signal
 
 from ..conf import app_settings
 from ..models import ConvaiToken, EventKind, TokenEvent, database
+
+P = ParamSpec("P")
 
 logger = logging.getLogger("convai_tokens")
 
@@ -55,8 +58,8 @@ def record_all(events: Sequence[TokenEvent]) -> None:
         )
 
 
-def hand_over(token_ids: Iterable[int]) -> None:
-    """Give owed revocations to the dispatcher, on commit. Only a hint: the sweep sees them too."""
+def dispatch_on_commit(token_ids: Iterable[int]) -> None:
+    """Give owed revocations to the dispatcher, on commit. To be quick: the sweep sees them too."""
     ids = list(token_ids)
     if ids:
         after_commit(database(), _dispatch, ids)
@@ -66,18 +69,20 @@ def _dispatch(token_ids: list[int]) -> None:
     app_settings.DISPATCHER(token_ids)
 
 
-def announce(signal: Any, token_id: int, **extra: Any) -> None:
+def send_on_commit(signal: Signal, token_id: int, **extra: object) -> None:
     """Send one of this app's signals, on commit, with the rows as they are then."""
     if signal.has_listeners(ConvaiToken):
         after_commit(database(), _send, signal, token_id, extra)
 
 
-def _send(signal: Any, token_id: int, extra: dict[str, Any]) -> None:
+def _send(signal: Signal, token_id: int, extra: dict[str, object]) -> None:
     token = ConvaiToken.primary.select_related("session").get(pk=token_id)
     signal.send_robust(sender=ConvaiToken, token=token, session=token.session, **extra)
 
 
-def after_commit(using: str, function: Callable[..., object], *args: Any) -> None:
+def after_commit(
+    using: str, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+) -> None:
     """Call the function once ``using`` has committed; what it raises is logged, and nobody's.
 
     No ``functools.partial``: Django 5.2 logs a failure by its ``__qualname__``, which it lacks,
@@ -86,6 +91,6 @@ def after_commit(using: str, function: Callable[..., object], *args: Any) -> Non
 
     @wraps(function)
     def call() -> None:
-        function(*args)
+        function(*args, **kwargs)
 
     transaction.on_commit(call, using=using, robust=True)

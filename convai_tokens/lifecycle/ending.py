@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Iterable
-from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -16,14 +14,14 @@ from ..models import (
     LIVE,
     REVOCABLE,
     ConvaiToken,
+    ConvaiTokenQuerySet,
     EventKind,
     LearnerSession,
+    LearnerSessionQuerySet,
     TokenStatus,
     database,
 )
-from .audit import event, hand_over, record_all
-
-logger = logging.getLogger("convai_tokens")
+from .audit import dispatch_on_commit, event, record_all
 
 
 def revocable(path: str = "") -> Q:
@@ -39,24 +37,28 @@ def end_session(
     session_id: uuid.UUID, reason: str, *, actor: AbstractBaseUser | None = None
 ) -> bool:
     """End one learner session; return False if it had ended, or never was opened."""
-    return end_sessions(LearnerSession.objects.filter(pk=session_id), reason, actor=actor) == 1
+    return end_sessions(LearnerSession.primary.filter(pk=session_id), reason, actor=actor) == 1
 
 
 def end_sessions(
-    sessions: Any, reason: str, *, actor: AbstractBaseUser | None = None, hint: bool = True
+    sessions: LearnerSessionQuerySet,
+    reason: str,
+    *,
+    actor: AbstractBaseUser | None = None,
+    dispatch: bool = True,
 ) -> int:
     """End those of the ``sessions`` that are open; return how many.
 
     ``sessions`` is a queryset that is neither sliced nor filtered by the end.
 
     Their tokens become owed revocations in the same transaction, which may be the caller's own;
-    the dispatcher gets them when it commits, unless ``hint`` is false. Calls nobody.
+    the dispatcher gets them when it commits, unless ``dispatch`` is false. Calls nobody.
     """
     sessions = sessions.using(database())
     now = timezone.now()
     with transaction.atomic(using=database()):
         # The UPDATE comes first and decides who ended a session: as in lock_open().
-        count: int = sessions.open().update(ended_at=now, end_reason=reason)
+        count = sessions.open().update(ended_at=now, end_reason=reason)
         if not count:
             return 0
         # Sessions and tokens in one query, and all events in one: a learner waits for this.
@@ -66,38 +68,42 @@ def end_sessions(
         ended = dict.fromkeys(session_id for session_id, _ in rows)
         if len(ended) < count:
             raise ValueError("The sessions to end must not be filtered by how they ended.")
-        owed = _owe((session_id, token_id) for session_id, token_id in rows if token_id)
+        marked = _mark((session_id, token_id) for session_id, token_id in rows if token_id)
         detail = f"Session ended: {reason}"
         record_all(
             [
                 *(event(EventKind.SESSION_ENDED, pk, detail=reason, actor=actor) for pk in ended),
-                *(event(EventKind.OWED, *ids, detail, actor) for ids in owed),
+                *(event(EventKind.OWED, *ids, detail, actor) for ids in marked),
             ]
         )
-        if hint:
-            hand_over(token_id for _, token_id in owed)
+        if dispatch:
+            dispatch_on_commit(token_id for _, token_id in marked)
     return count
 
 
-def revoke_tokens(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None) -> int:
-    """Turn those of the ``tokens`` (a queryset) that may be alive into owed revocations.
+def revoke_tokens(
+    tokens: ConvaiTokenQuerySet, *, detail: str, actor: AbstractBaseUser | None = None
+) -> int:
+    """Turn those of the ``tokens`` that may be alive into owed revocations; return how many.
 
-    Returns how many. Their learner sessions stay open. Calls nobody.
+    Their learner sessions stay open. Calls nobody.
     """
     with transaction.atomic(using=database()):
-        return owe(tokens, detail=detail, actor=actor)
+        return mark_for_revocation(tokens, detail=detail, actor=actor)
 
 
-def owe(tokens: Any, *, detail: str, actor: AbstractBaseUser | None = None) -> int:
+def mark_for_revocation(
+    tokens: ConvaiTokenQuerySet, *, detail: str, actor: AbstractBaseUser | None = None
+) -> int:
     """Do what ``revoke_tokens`` does, in the caller's transaction."""
     found = tokens.using(database()).filter(revocable()).order_by("pk")
-    owed = _owe(list(found.values_list("session_id", "pk")))
-    record_all([event(EventKind.OWED, *ids, detail, actor) for ids in owed])
-    hand_over(token_id for _, token_id in owed)
-    return len(owed)
+    marked = _mark(list(found.values_list("session_id", "pk")))
+    record_all([event(EventKind.OWED, *ids, detail, actor) for ids in marked])
+    dispatch_on_commit(token_id for _, token_id in marked)
+    return len(marked)
 
 
-def _owe(tokens: Iterable[tuple[uuid.UUID, int]]) -> list[tuple[uuid.UUID, int]]:
+def _mark(tokens: Iterable[tuple[uuid.UUID, int]]) -> list[tuple[uuid.UUID, int]]:
     """Turn tokens, known by their sessions' ids and their own, into owed revocations.
 
     Returns those that still were to revoke.
@@ -105,11 +111,9 @@ def _owe(tokens: Iterable[tuple[uuid.UUID, int]]) -> list[tuple[uuid.UUID, int]]
     now = timezone.now()
     # While Convai is still generating there is no value to revoke, and so no attempt to make.
     due = Case(When(sealed="", then=None), default=now, output_field=DateTimeField())
-    rows = ConvaiToken.primary
+    to, rows = TokenStatus.REVOKING, ConvaiToken.primary
     return [
         ids
         for ids in tokens
-        if rows.move(
-            ids[1], *REVOCABLE, to=TokenStatus.REVOKING, owed_since=now, next_attempt_at=due
-        )
+        if rows.move(ids[1], *REVOCABLE, to=to, owed_since=now, next_attempt_at=due)
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,7 +29,6 @@ from ..exceptions import (
     TokenGone,
     TokenSuperseded,
 )
-from ..logins.credentials import SESSION_STACK, Credential, password_has_changed
 from ..models import (
     LIVE,
     ConvaiToken,
@@ -38,8 +38,9 @@ from ..models import (
     TokenStatus,
     database,
 )
-from .audit import announce, hand_over, record
-from .ending import end_session, owe
+from .audit import dispatch_on_commit, record, send_on_commit
+from .credential import Credential
+from .ending import end_session, mark_for_revocation
 from .sealing import fingerprint, seal, unseal
 
 logger = logging.getLogger("convai_tokens")
@@ -61,14 +62,13 @@ def open_session(
 
     The session returned may have ended; ``generate`` refuses it then. One that is started by a
     request, and not by the login itself, ends at once if a logout came in between: that logout
-    found no row to end. Raises ``SessionEnded`` if the password of a Django session's ``user`` was
-    changed since the user was loaded.
+    found no row to end. Raises ``SessionEnded`` if the password behind the credential was changed
+    since the user was loaded.
     """
-    sessions = LearnerSession.primary
-    session = sessions.filter(pk__in=credential.session_ids).first()
+    session = LearnerSession.primary.filter(pk__in=credential.session_ids).first()
     if session is None:
         session = _start_session(credential, user, device)
-    if credential.stack == SESSION_STACK and password_has_changed(user):
+    if credential.password_changed(user):
         # No reason to end it: it may be the very one that the change of the password keeps.
         raise SessionEnded("The password was changed while the learner session was being opened.")
     return session
@@ -94,6 +94,12 @@ def _start_session(credential: Credential, user: AbstractBaseUser, device: str) 
     return session
 
 
+def follow_credential(session_id: uuid.UUID, digest: str) -> None:
+    """Learn the digest of a credential that changed while its learner session went on."""
+    with transaction.atomic(using=database()):
+        LearnerSession.primary.filter(pk=session_id).update(credential_digest=digest)
+
+
 def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
     """Generate a token for an open learner session within ``budget`` seconds.
 
@@ -115,16 +121,16 @@ def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
 def _generate_once(session: LearnerSession, budget: float | None, *, again: bool) -> Issued:
     client = get_client()
     with client.reserve(budget) as left:
-        token = _intend(session)
+        token = _write_intent(session)
         try:
             generated = client.generate(left, again=again)
         except ConvaiTokensError as error:
-            _settle_failed(token, error)
+            _record_failure(token, error)
             raise
-    return _settle_generated(token, generated.value, generated.expires_at)
+    return _store(token, generated.value, generated.expires_at)
 
 
-def _intend(session: LearnerSession) -> ConvaiToken:
+def _write_intent(session: LearnerSession) -> ConvaiToken:
     """Write the row that makes a crash visible, and revoke what goes beyond the cap."""
     # durable: raises when the caller has a transaction open, since it would be open at Convai.
     with transaction.atomic(using=database(), durable=True):
@@ -134,23 +140,24 @@ def _intend(session: LearnerSession) -> ConvaiToken:
         token = tokens.create(session=session)
         live = tokens.filter(session=session, status__in=LIVE).order_by("-pk")
         surplus = live.values_list("pk", flat=True)[app_settings.MAX_LIVE_TOKENS :]
-        owe(tokens.filter(pk__in=list(surplus)), detail="Newer tokens reached the cap")
+        beyond = tokens.filter(pk__in=list(surplus))
+        mark_for_revocation(beyond, detail="Newer tokens reached the cap")
     return token
 
 
-def _settle_generated(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
-    """Keep the value sealed; if the session ended meanwhile, keep it for revocation only."""
+def _store(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
+    """Store the value sealed; if the session ended meanwhile, for revocation only."""
     try:
-        return _keep(token, value, expires_at)
+        return _store_once(token, value, expires_at)
     except OperationalError as error:
         # A deadlock, or a connection that was dropped meanwhile. Once more, for what isn't written
         # down now is a token that lives on in nobody's hands.
-        logger.warning("Token %s could not be kept at once: %s", token.pk, error)
+        logger.warning("Token %s could not be stored at once: %s", token.pk, error)
         connections[database()].close_if_unusable_or_obsolete()
-    return _keep(token, value, expires_at)
+    return _store_once(token, value, expires_at)
 
 
-def _keep(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
+def _store_once(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
     known = {
         "sealed": seal(value, token.pk),
         "fingerprint": fingerprint(value),
@@ -158,43 +165,38 @@ def _keep(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
     }
     tokens = ConvaiToken.primary
     with transaction.atomic(using=database(), durable=True):
-        kept = tokens.move(token.pk, TokenStatus.GENERATING, to=TokenStatus.ACTIVE, **known)
-        if kept:
+        stored = tokens.move(token.pk, TokenStatus.GENERATING, to=TokenStatus.ACTIVE, **known)
+        if stored:
             record(EventKind.GENERATED, token.session_id, token.pk)
-            announce(signals.token_generated, token.pk)
+            send_on_commit(signals.token_generated, token.pk)
         else:
             # From unknown too: the sweep had given this caller up for dead.
+            froms = (TokenStatus.REVOKING, TokenStatus.UNKNOWN)
             now = timezone.now()
             due = {"owed_since": now, "next_attempt_at": now, **known}
-            if tokens.move(
-                token.pk, TokenStatus.REVOKING, TokenStatus.UNKNOWN, to=TokenStatus.REVOKING, **due
-            ):
+            if tokens.move(token.pk, *froms, to=TokenStatus.REVOKING, **due):
                 record(EventKind.OWED, token.session_id, token.pk, "Generated for nobody")
-                hand_over([token.pk])
-    # An active row that wasn't kept now was kept by a first try whose commit nobody heard of.
-    if kept or tokens.filter(pk=token.pk, status=TokenStatus.ACTIVE).exists():
+                dispatch_on_commit([token.pk])
+    # An active row that wasn't stored now was stored by a first try whose commit nobody heard of.
+    if stored or tokens.filter(pk=token.pk, status=TokenStatus.ACTIVE).exists():
         return Issued(token, value, expires_at)
     if LearnerSession.primary.open().filter(pk=token.session_id).exists():
         raise TokenSuperseded("Newer tokens of this learner session took this one's place.")
     raise SessionEnded("The learner session ended while its token was being generated.")
 
 
-def _settle_failed(token: ConvaiToken, error: ConvaiTokensError) -> None:
+def _record_failure(token: ConvaiToken, error: ConvaiTokensError) -> None:
     """Note that Convai said no, or that nobody knows what it did."""
-    unknown = error.maybe_done
-    status, kind = (
-        (TokenStatus.UNKNOWN, EventKind.UNKNOWN)
-        if unknown
-        else (TokenStatus.FAILED, EventKind.FAILED)
-    )
-    logger.warning("No token for learner session %s: %s", token.session_id, error.describe())
+    status, kind = TokenStatus.FAILED, EventKind.FAILED
+    if error.maybe_done:
+        status, kind = TokenStatus.UNKNOWN, EventKind.UNKNOWN
+    last_error = error.describe()
+    logger.warning("No token for learner session %s: %s", token.session_id, last_error)
+    froms = (TokenStatus.GENERATING, TokenStatus.REVOKING)
     with transaction.atomic(using=database()):
-        froms = (TokenStatus.GENERATING, TokenStatus.REVOKING)
-        last_error = error.describe()
-        tokens = ConvaiToken.primary
-        if tokens.move(token.pk, *froms, to=status, last_error=last_error):
+        if ConvaiToken.primary.move(token.pk, *froms, to=status, last_error=last_error):
             record(kind, token.session_id, token.pk, last_error)
-            announce(signals.token_failed, token.pk, error=error)
+            send_on_commit(signals.token_failed, token.pk, error=error)
 
 
 def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
@@ -203,37 +205,40 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
     Raises ``SessionEnded``, ``NoLiveToken``, ``TokenGone``, ``TokenRejected``, ``SealBroken``,
     ``ConvaiUnavailable`` or ``ConvaiRefused``; and ``RuntimeError`` when a transaction is open.
     """
-    tokens = ConvaiToken.primary
-    with transaction.atomic(using=database(), durable=True):
-        if not LearnerSession.primary.open().filter(pk=session.pk).exists():
-            raise SessionEnded("The learner session has ended.")
-        active = tokens.filter(session=session, status=TokenStatus.ACTIVE)
-        token = active.order_by("-pk").first()
-    if token is None:
-        raise NoLiveToken("This learner session has no live token; generate one.")
+    token = _newest_live(session)
     value = unseal(token.sealed, token.pk)
     client = get_client()
     try:
         with client.reserve(budget) as left:
             expires_at = client.extend(value, left)
     except TokenGone as error:
+        gone = {"sealed": "", "revoked_at": timezone.now()}
         with transaction.atomic(using=database()):
-            gone = {"sealed": "", "revoked_at": timezone.now()}
-            if tokens.move(token.pk, TokenStatus.ACTIVE, to=TokenStatus.GONE, **gone):
+            if ConvaiToken.primary.move(token.pk, TokenStatus.ACTIVE, to=TokenStatus.GONE, **gone):
                 record(EventKind.GONE, session.pk, token.pk, error.describe())
-                announce(signals.token_revoked, token.pk)
+                send_on_commit(signals.token_revoked, token.pk)
         raise
-    extended = {"extended_at": timezone.now(), "extend_count": F("extend_count") + 1}
+    froms = (TokenStatus.ACTIVE, TokenStatus.EXPIRED)
+    extended = {
+        "expires_at": expires_at,
+        "extended_at": timezone.now(),
+        "extend_count": F("extend_count") + 1,
+    }
     with transaction.atomic(using=database()):
-        if not tokens.move(
-            token.pk,
-            TokenStatus.ACTIVE,
-            TokenStatus.EXPIRED,
-            to=TokenStatus.ACTIVE,
-            expires_at=expires_at,
-            **extended,
-        ):
+        if not ConvaiToken.primary.move(token.pk, *froms, to=TokenStatus.ACTIVE, **extended):
             raise SessionEnded("The token was revoked while it was being extended.")
         record(EventKind.EXTENDED, session.pk, token.pk)
-        announce(signals.token_extended, token.pk)
+        send_on_commit(signals.token_extended, token.pk)
     return Issued(token, value, expires_at)
+
+
+def _newest_live(session: LearnerSession) -> ConvaiToken:
+    # durable: raises when the caller has a transaction open, since it would be open at Convai.
+    with transaction.atomic(using=database(), durable=True):
+        if not LearnerSession.primary.open().filter(pk=session.pk).exists():
+            raise SessionEnded("The learner session has ended.")
+        active = ConvaiToken.primary.filter(session=session, status=TokenStatus.ACTIVE)
+        token = active.order_by("-pk").first()
+    if token is None:
+        raise NoLiveToken("This learner session has no live token; generate one.")
+    return token

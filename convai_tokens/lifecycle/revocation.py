@@ -1,4 +1,4 @@
-"""What is owed gets paid: claim, call Convai, settle.
+"""Owed revocations are made: claim, call Convai, record the outcome.
 
 Any number of processes may do this at once. A claim is a lease in the row (``claimed_until``),
 taken by a conditional UPDATE: a worker that dies holds nothing for longer than ``LEASE``.
@@ -27,12 +27,12 @@ from ..exceptions import (
     TokenRejected,
 )
 from ..models import ConvaiToken, ConvaiTokenQuerySet, EventKind, TokenStatus, database
-from .audit import announce, record
+from .audit import record, send_on_commit
 from .sealing import unseal
 
 logger = logging.getLogger("convai_tokens")
 
-# Short enough that what a killed worker held is paid within a minute; longer where timeouts are.
+# Short enough that what a killed worker held is revoked within a minute; longer where timeouts are.
 LEASE = timedelta(seconds=30)
 CLAIM = 4  # what one thread claims at once
 # Seconds between the tries. The longest is short, because it is also how long a token outlives an
@@ -40,7 +40,7 @@ CLAIM = 4  # what one thread claims at once
 FIRST_DELAY, LONGEST_DELAY = 2.0, 30.0
 # Seconds, where the next try hardly goes better than the last: Convai rejects this token without
 # saying why, or its value doesn't open.
-LONGEST_DELAY_OF_A_MISFIT = 600.0
+LONGEST_DELAY_UNEXPLAINED = 600.0
 LONGEST_EXPONENT = 16  # a delay grows no further, nor would a float
 LOUD_ATTEMPTS = 3  # of one token, that are worth a warning each
 # Of an expired token, minutes apart, after which it counts as gone. One that lives has any number:
@@ -53,22 +53,22 @@ def attempt(token_ids: Sequence[int]) -> list[str]:
 
     Does nothing at all while Convai is known to be down: the sweep will do it.
     """
-    settled: list[str | None] = []
+    outcomes: list[str | None] = []
     for start in range(0, len(token_ids), CLAIM):  # a lease is long enough for so many
         if get_client().revoking.pause_left:
             break
         ids = token_ids[start : start + CLAIM]
-        settled += map(pay, claim(CLAIM, ids))
-    return [status for status in settled if status]
+        outcomes += map(revoke_claimed, claim(CLAIM, ids))
+    return [status for status in outcomes if status]
 
 
-def pay(token: ConvaiToken) -> str | None:
+def revoke_claimed(token: ConvaiToken) -> str | None:
     """Ask Convai to revoke a claimed token; return its status if it is dead now, else None."""
     try:
         get_client().revoke(unseal(token.sealed, token.pk))
     except ConvaiTokensError as error:
-        return _settle_error(token, error)
-    return _settle(token, TokenStatus.REVOKED, EventKind.REVOKED)
+        return _record_attempt(token, error)
+    return _record_dead(token, TokenStatus.REVOKED, EventKind.REVOKED)
 
 
 def claim(limit: int, token_ids: Sequence[int] | None = None) -> list[ConvaiToken]:
@@ -98,7 +98,7 @@ def _held(token: ConvaiToken) -> ConvaiTokenQuerySet:
     return standing.filter(claimed_until=token.claimed_until)
 
 
-def _settle(token: ConvaiToken, status: str, kind: EventKind, detail: str = "") -> str:
+def _record_dead(token: ConvaiToken, status: str, kind: EventKind, detail: str = "") -> str:
     """Wipe the dead token's value and record how it died; return the status.
 
     Without regard to the lease: what Convai has confirmed is true whoever asked.
@@ -110,11 +110,11 @@ def _settle(token: ConvaiToken, status: str, kind: EventKind, detail: str = "") 
         attempts = F("attempts") + 1
         if tokens.move(token.pk, TokenStatus.REVOKING, to=status, attempts=attempts, **dead):
             record(kind, token.session_id, token.pk, detail)
-            announce(signals.token_revoked, token.pk)
+            send_on_commit(signals.token_revoked, token.pk)
     return status
 
 
-def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
+def _record_attempt(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
     """Note why the token isn't confirmed as revoked, and when to try again."""
     held = _held(token)
     if isinstance(error, ConvaiPaused):
@@ -124,13 +124,13 @@ def _settle_error(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
     counts = expired and isinstance(error, TokenRejected)
     rejections = token.rejections + counts
     if isinstance(error, TokenGone) or rejections >= MAX_REJECTIONS:
-        return _settle(token, TokenStatus.GONE, EventKind.GONE, error.describe())
+        return _record_dead(token, TokenStatus.GONE, EventKind.GONE, error.describe())
     level = logging.WARNING if isinstance(error, ConvaiUnavailable) else logging.ERROR
     if token.attempts >= LOUD_ATTEMPTS:
         level = logging.DEBUG  # an outage of a day would fill the log; the row keeps the last error
     logger.log(level, "Token %s is still owed: %s", token.pk, error.describe())
-    is_misfit = isinstance(error, (TokenRejected, SealBroken))
-    longest = LONGEST_DELAY_OF_A_MISFIT if is_misfit else LONGEST_DELAY
+    is_unexplained = isinstance(error, (TokenRejected, SealBroken))
+    longest = LONGEST_DELAY_UNEXPLAINED if is_unexplained else LONGEST_DELAY
     earlier = LONGEST_EXPONENT if counts else token.attempts  # so that what counts is far apart
     held.update(
         attempts=F("attempts") + 1,

@@ -1,4 +1,4 @@
-"""The sweep: the periodic pass that pays owed revocations and tidies up.
+"""The sweep: the periodic pass that makes owed revocations and tidies up.
 
 Any number of processes may sweep at once. Memory, transactions and the length of a pass don't grow
 with the backlog, and whatever a step meets in the database doesn't keep the others from their work.
@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from django.core.cache import cache
 from django.db import Error, close_old_connections, connections
@@ -22,23 +23,32 @@ from django.utils import timezone
 from ..convai.client import get_client
 from ..models import ConvaiToken, TokenStatus
 from . import tidying
-from .revocation import CLAIM, claim, pay
+from .revocation import CLAIM, claim, revoke_claimed
 
 logger = logging.getLogger("convai_tokens")
 
 # Seconds of a pass, in all about the minute after which cron starts the next one: so passes don't
 # pile up, and neither keeps a long backlog the rest from being tidied up, nor the other way round.
-PAY_FOR, TIDY_FOR = 40.0, 15.0
+REVOKE_FOR, TIDY_FOR = 40.0, 15.0
 SEEN_KEY = "convai_tokens.sweep_seen"
-# What comes after paying, in this order, by the name of its count.
-STEPS: dict[str, Callable[[tidying.Stopped], int]] = {
-    "ended": tidying.end_sessions_of_lost_users,
-    "lapsed": tidying.lapse,
-    "unknown": tidying.give_up_generating,
-    "expired": tidying.expire,
-    "wiped": tidying.wipe_expired,
-    "purged": tidying.purge,
-}
+
+
+class Step(NamedTuple):
+    """A step of tidying up; ``name`` is that of its count in the report."""
+
+    name: str
+    run: Callable[[tidying.Stopped], int]
+
+
+# What comes after revoking, in this order.
+STEPS = [
+    Step("ended", tidying.end_sessions_of_lost_users),
+    Step("lapsed", tidying.lapse),
+    Step("unknown", tidying.give_up_generating),
+    Step("expired", tidying.expire),
+    Step("wiped", tidying.wipe_expired),
+    Step("purged", tidying.purge),
+]
 
 
 @dataclass
@@ -70,20 +80,21 @@ def sweep(
     """Make one pass, with up to ``workers`` calls to Convai at once; return what it did.
 
     ``stopped`` is asked between batches; once it says yes, the sweep finishes what it holds.
-    ``progress`` is told what is done so far, about twice a second while revocations are paid.
+    ``progress`` is told what is done so far, about twice a second while it revokes.
     """
     report = SweepReport()
-    paying = _within(PAY_FOR, report, stopped)
+    time_to_revoke = _within(REVOKE_FOR, report, stopped)
+    revoke = partial(revoke_due, report, workers, time_to_revoke, progress)
     # What is owed comes first, before anything that may take long.
-    _safely(report, partial(pay_all, report, workers, paying, progress))
+    _safely(report, revoke)
     untried = report.more or report.failed
-    tidying_up = _within(TIDY_FOR, report, stopped)
-    for name in STEPS:
+    time_to_tidy = _within(TIDY_FOR, report, stopped)
+    for step in STEPS:
         # What is beyond the horizon gets a try before it is given up.
-        if not (name == "lapsed" and untried):
-            _safely(report, partial(_tidy, report, name, tidying_up))
+        if not (step.run is tidying.lapse and untried):
+            _safely(report, partial(_tidy, report, step, time_to_tidy))
     if report.ended:
-        _safely(report, partial(pay_all, report, workers, paying, progress))
+        _safely(report, revoke)
     _safely(report, partial(_count_owed, report))
     if not (stopped() or report.failed):
         note_seen()
@@ -102,8 +113,8 @@ def _within(seconds: float, report: SweepReport, stopped: Callable[[], bool]) ->
     return is_over
 
 
-def _tidy(report: SweepReport, name: str, is_over: Callable[[], bool]) -> None:
-    setattr(report, name, STEPS[name](is_over))
+def _tidy(report: SweepReport, step: Step, is_over: Callable[[], bool]) -> None:
+    setattr(report, step.name, step.run(is_over))
 
 
 def _count_owed(report: SweepReport) -> None:
@@ -120,37 +131,37 @@ def _safely(report: SweepReport, step: Callable[[], None]) -> None:
         close_old_connections()  # among them one that the database has dropped
 
 
-def pay_all(
+def revoke_due(
     report: SweepReport,
     workers: int,
     is_over: Callable[[], bool],
     progress: Callable[[SweepReport], None],
 ) -> None:
-    """Pay what is due until nothing is, or Convai is known to be down; count it."""
+    """Revoke what is due until nothing is, or Convai is known to be down; count it."""
     breaker = get_client().revoking
     # One call is the probe; of others beside it each would only find that one is under way.
     while breaker.is_open and not (is_over() or breaker.pause_left):
         probe = claim(1)
         if not probe:
             return
-        _count(report, [status for status in map(pay, probe) if status])
+        _count(report, [status for status in map(revoke_claimed, probe) if status])
     if workers == 1:
-        for dead in _payments(is_over):
+        for dead in _claims(is_over):
             _count(report, dead)
             progress(report)
         return
     outcomes: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
     with ThreadPoolExecutor(workers, thread_name_prefix="convai-sweep") as pool:
-        paying = [pool.submit(_pay_in_thread, is_over, outcomes) for _ in range(workers)]
+        revoking = [pool.submit(_revoke_in_thread, is_over, outcomes) for _ in range(workers)]
         under_way = True
         while under_way:
             # With a timeout: the system may deliver a stop signal to any thread, and Python runs
             # its handler only once this one wakes up.
-            under_way = bool(wait(paying, timeout=0.5).not_done)
+            under_way = bool(wait(revoking, timeout=0.5).not_done)
             while not outcomes.empty():
                 _count(report, outcomes.get())
             progress(report)
-    for thread in paying:
+    for thread in revoking:
         thread.result()  # raises what the thread raised
 
 
@@ -159,21 +170,21 @@ def _count(report: SweepReport, dead: list[str]) -> None:
     report.gone += dead.count(TokenStatus.GONE)
 
 
-def _pay_in_thread(is_over: Callable[[], bool], outcomes: queue.SimpleQueue[list[str]]) -> None:
+def _revoke_in_thread(is_over: Callable[[], bool], outcomes: queue.SimpleQueue[list[str]]) -> None:
     try:
-        for dead in _payments(is_over):
+        for dead in _claims(is_over):
             outcomes.put(dead)
     finally:
         connections.close_all()
 
 
-def _payments(is_over: Callable[[], bool]) -> Iterator[list[str]]:
+def _claims(is_over: Callable[[], bool]) -> Iterator[list[str]]:
     """Yield for each claim how those of its tokens died that are dead now."""
     while not (is_over() or get_client().revoking.pause_left):
         tokens = claim(CLAIM)
         if not tokens:
             return
-        yield [status for status in map(pay, tokens) if status]
+        yield [status for status in map(revoke_claimed, tokens) if status]
 
 
 def note_seen() -> None:

@@ -64,9 +64,9 @@ def end_sessions_of_lost_users(stopped: Stopped) -> int:
         while full and not stopped():
             with transaction.atomic(using=database()):
                 taken = sessions.open().filter(which).take(BATCH, ended_at=None)  # locks, no more
-                # No hint: the sweep pays them itself, right afterwards.
+                # Not dispatched: the sweep revokes them itself, right afterwards.
                 found = sessions.filter(pk__in=[session.pk for session in taken])
-                count += end_sessions(found, reason, hint=False)
+                count += end_sessions(found, reason, dispatch=False)
             full = len(taken) == BATCH
     return count
 

@@ -1,15 +1,14 @@
 """Which credential a request carries, and so which learner session it belongs to.
 
-A bearer credential's learner session has an id derived from the keyed digest of the credential:
-two first requests in parallel meet in one row, and a session that has ended stays ended. A Django
-session carries the id in its data, because its key changes (``cycle_key``).
+A Django session carries its learner session's id in its data, because its key changes
+(``cycle_key``); a bearer's is derived from the credential itself.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,31 +17,18 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
 from django.core.cache import InvalidCacheKey
-from django.core.exceptions import FieldDoesNotExist, SuspiciousOperation
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, SuspiciousOperation
 from django.db import router
 from django.http import HttpRequest
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
+from ..exceptions import CredentialNotSupported
+from ..lifecycle.credential import Credential, derived_id
 from ..lifecycle.sealing import credential_digests
 
 SESSION_STACK = "session"
 SESSION_DATA_KEY = "convai_learner_session"
-
-
-@dataclass(frozen=True)
-class Credential:
-    """A credential, as far as the database may know it.
-
-    ``session_ids`` are the ids that its learner session may have, the one for new rows first:
-    there is one for each encryption key, so that a session is found after a change of keys.
-    ``is_alive()`` asks the stack whether the credential is still good.
-    """
-
-    stack: str
-    session_ids: tuple[uuid.UUID, ...]
-    digest: str
-    is_alive: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -65,21 +51,78 @@ _bearer_stacks: dict[str, BearerStack] = {}
 
 
 def register_bearer_stack(stack: BearerStack) -> None:
-    """Make a stack known; called in ``ready()``, once for each ``contrib`` module."""
+    """Make a stack known; to be called in an app's ``ready()``.
+
+    Raises ``ImproperlyConfigured`` when another one has the name. (Not for the same one: Django
+    calls ``ready()`` again when a test changes ``INSTALLED_APPS``.)
+    """
+    if stack.name == SESSION_STACK or _bearer_stacks.get(stack.name, stack) != stack:
+        raise ImproperlyConfigured(f"A login stack named {stack.name!r} is registered already.")
     _bearer_stacks[stack.name] = stack
 
 
 def bearer_credential(stack: str, identity: str) -> Credential:
-    """Return the credential of a bearer stack; ``identity`` is hashed here and kept nowhere."""
-    digests = credential_digests(f"{stack}:{identity}")
-    known = _bearer_stacks.get(stack)
-    is_alive = partial(known.is_alive, identity) if known else lambda: True
-    return Credential(stack, tuple(map(_derived_id, digests)), digests[0], is_alive)
+    """Return the credential of a bearer stack, by what its ``from_request`` returns for it.
+
+    Raises ``ImproperlyConfigured`` when no such stack is registered.
+    """
+    if stack not in _bearer_stacks:
+        known = ", ".join(map(repr, sorted(_bearer_stacks))) or "none"
+        raise ImproperlyConfigured(
+            f"No login stack named {stack!r} is registered; known are: {known}. "
+            "Call register_bearer_stack() in your app's ready()."
+        )
+    return Credential.of_identity(
+        stack, identity, partial(_bearer_stacks[stack].is_alive, identity)
+    )
 
 
-def _derived_id(digest: str) -> uuid.UUID:
-    # Version 5 is the one for ids that come from a hash; MariaDB takes no UUID without a version.
-    return uuid.UUID(hex=digest[:32], version=5)
+def session_credential(session: SessionBase) -> Credential:
+    """Return the credential of a logged-in Django session. Writes nothing."""
+    session_id = learner_session_id(session)
+    digest = session_key_digest(session)
+    if session_id is None:
+        # Derived from the key for a session's first, so that two requests in parallel meet.
+        derived = digest and SESSION_DATA_KEY not in session
+        session_id = derived_id(digest) if derived else uuid.uuid4()
+    return _of_session(session, session_id, digest)
+
+
+def renewed_credential(session: SessionBase) -> Credential:
+    """Return one for a new login in a Django session whose learner session has ended."""
+    return _of_session(session, uuid.uuid4(), session_key_digest(session))
+
+
+def _of_session(session: SessionBase, session_id: uuid.UUID, digest: str) -> Credential:
+    is_alive = partial(_is_alive, session)
+    return Credential(SESSION_STACK, (session_id,), digest, is_alive, password_has_changed)
+
+
+def remember(session: SessionBase, credential: Credential) -> None:
+    """Write the id of its learner session into a Django session, for the user who is logged in."""
+    session_id = credential.session_ids[0]
+    if learner_session_id(session) != session_id:
+        session[SESSION_DATA_KEY] = [str(session_id), session[SESSION_KEY]]
+
+
+def learner_session_id(session: SessionBase | None) -> uuid.UUID | None:
+    """Return the learner session's id that the Django session carries for its present user.
+
+    An id that was written for another user doesn't count: whatever swapped the user in the session
+    made it another learner's.
+    """
+    if session is None:
+        return None
+    return learner_session_id_of(session.get(SESSION_DATA_KEY), session.get(SESSION_KEY))
+
+
+def learner_session_id_of(datum: Any, user: object) -> uuid.UUID | None:
+    """Return the id in the session's datum ``[id, user]`` if it was written for ``user``."""
+    try:
+        text, owner = datum
+        return uuid.UUID(text) if owner == user else None
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 def session_key_digests(session_key: str) -> list[str]:
@@ -95,55 +138,13 @@ def session_key_digest(session: SessionBase) -> str:
     return session_key_digests(key)[0]
 
 
-def user_key(user: AbstractBaseUser) -> str:
-    """Return the user's primary key as ``login()`` writes it into the session."""
-    return str(user._meta.pk.value_to_string(user))
-
-
 def belongs_to(session: SessionBase | None, user: AbstractBaseUser) -> bool:
     """Tell whether this Django session is a login of this user."""
     # An empty one isn't read: that would count as access, and add "Vary: Cookie" to the response.
-    return (
-        session is not None
-        and not session.is_empty()
-        and session.get(SESSION_KEY) == user_key(user)
-    )
-
-
-def learner_session_id(session: SessionBase | None) -> uuid.UUID | None:
-    """Return the learner session's id that the Django session carries for its present user.
-
-    An id that was written for another user doesn't count: whatever swapped the user in the session
-    made it another learner's.
-    """
-    if session is None:
-        return None
-    return learner_session_id_of(session.get(SESSION_DATA_KEY), session.get(SESSION_KEY))
-
-
-def learner_session_id_of(data: Any, user: Any) -> uuid.UUID | None:
-    """Return the id in the session datum ``[id, user]`` if it was written for ``user``."""
-    try:
-        text, owner = data
-        return uuid.UUID(text) if owner == user else None
-    except (TypeError, ValueError, AttributeError):
-        return None
-
-
-def session_credential(session: SessionBase, *, renew: bool = False) -> Credential:
-    """Return the credential of a logged-in Django session, writing a new id into it if need be.
-
-    ``renew`` takes a new id even where there is one, for a login over an ended learner session.
-    """
-    session_id = None if renew else learner_session_id(session)
-    digest = session_key_digest(session)
-    if session_id is None:
-        # Derived from the key for a session's first, so that two requests in parallel meet.
-        derived = digest and SESSION_DATA_KEY not in session
-        session_id = _derived_id(digest) if derived else uuid.uuid4()
-        session[SESSION_DATA_KEY] = [str(session_id), session[SESSION_KEY]]
-    is_alive = partial(_is_alive, session)
-    return Credential(SESSION_STACK, (session_id,), digest, is_alive)
+    if session is None or session.is_empty():
+        return False
+    # As login() writes it.
+    return bool(session.get(SESSION_KEY) == str(user._meta.pk.value_to_string(user)))
 
 
 def _is_alive(session: SessionBase) -> bool:
@@ -189,15 +190,22 @@ def credential_of_login(user: AbstractBaseUser, data: dict[str, Any]) -> Credent
     return None
 
 
-def credential_of_request(request: Request) -> Credential | None:
-    """Return the credential that authenticated a DRF request; None if no known stack did."""
-    for stack in _bearer_stacks.values():
-        identity = stack.from_request(request)
-        if identity:
-            return bearer_credential(stack.name, identity)
-    if isinstance(request.successful_authenticator, SessionAuthentication):
-        return session_credential(request.session)
-    return None
+def credential_of_request(request: HttpRequest | Request) -> Credential:
+    """Return the credential that authenticated a request of DRF's or Django's.
+
+    Raises ``CredentialNotSupported`` when it is of no known stack.
+    """
+    if isinstance(request, Request):
+        for stack in _bearer_stacks.values():
+            identity = stack.from_request(request)
+            if identity:
+                return bearer_credential(stack.name, identity)
+        if not isinstance(request.successful_authenticator, SessionAuthentication):
+            raise CredentialNotSupported
+    session: SessionBase | None = getattr(request, "session", None)
+    if session is None or SESSION_KEY not in session:
+        raise CredentialNotSupported
+    return session_credential(session)
 
 
 def http_request(request: HttpRequest | Request) -> HttpRequest:

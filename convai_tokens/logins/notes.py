@@ -6,7 +6,6 @@ The middleware does the work after the view has returned, and so after its trans
 from __future__ import annotations
 
 import json
-import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -14,27 +13,19 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
-from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
 from django.http import HttpRequest
 from django.http.request import RawPostDataException
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from ..exceptions import clean_text
-from .credentials import (
-    SESSION_DATA_KEY,
-    Credential,
-    bearer_credential,
-    belongs_to,
-    http_request,
-    learner_session_id,
-    learner_session_id_of,
-    session_credential,
-)
+from ..lifecycle.credential import Credential
+from .credentials import belongs_to, learner_session_id, remember, session_credential
 
 NOTE = "_convai_login"
 CHANGED_USER = "_convai_changed_user"
 DELETED = "_convai_deleted_sessions"
+IN_PAGE = "_convai_token_in_page"
 DEVICE_LENGTH = 120
 
 # The request that is being served, for receivers of signals that carry none.
@@ -60,34 +51,24 @@ class LoginNote:
     done: bool = False
 
 
-def bind_login(
-    request: HttpRequest | Request,
-    user: AbstractBaseUser,
-    *,
-    stack: str,
-    identity: str,
-    device: str = "",
+def note_bearer_login(
+    request: HttpRequest, user: AbstractBaseUser, credential: Credential, device: str
 ) -> None:
-    """Note a login that sends no signal, from the login view of a stack.
-
-    ``stack`` is the name of a registered bearer stack, ``identity`` the text that its
-    ``from_request`` returns for the new credential on later requests; only its hash is kept.
-    """
-    note = LoginNote(user, bearer_credential(stack, identity), device=device or _device(request))
-    setattr(http_request(request), NOTE, note)
+    """Note a login whose credential is known already."""
+    setattr(request, NOTE, LoginNote(user, credential, device=device))
 
 
-def note_login(request: HttpRequest | Request, user: AbstractBaseUser) -> LoginNote:
-    """Note the login that ``user_logged_in`` tells of."""
-    http = http_request(request)
-    session: SessionBase | None = getattr(http, "session", None)
-    note = LoginNote(user, device=_device(request))
+def note_login(request: HttpRequest, user: AbstractBaseUser, device: str) -> LoginNote:
+    """Note the login that ``user_logged_in`` tells of, in its Django session too if it has one."""
+    session: SessionBase | None = getattr(request, "session", None)
+    note = LoginNote(user, device=device)
     if session is not None and belongs_to(session, user):
         note.session = session
         note.is_new = learner_session_id(session) is None
         note.credential = session_credential(session)
-        note.replaced_key = _flushed_key(http, session)
-    setattr(http, NOTE, note)
+        remember(session, note.credential)
+        note.replaced_key = _flushed_key(request, session)
+    setattr(request, NOTE, note)
     return note
 
 
@@ -97,21 +78,20 @@ def noted_login(request: HttpRequest) -> LoginNote | None:
     return note
 
 
-def forget_login(request: HttpRequest | Request) -> None:
+def forget_login(request: HttpRequest) -> None:
     """Forget the login of a request that logs out again."""
-    setattr(http_request(request), NOTE, None)
+    setattr(request, NOTE, None)
 
 
-def note_deleted_session(request: HttpRequest | Request, key: str | None, reason: str) -> str:
+def note_deleted_session(request: HttpRequest, key: str | None, reason: str) -> str:
     """Note on the request that it is about to delete the Django session ``key``, and why.
 
     Returns the reason that was noted first, which stands.
     """
     if not key:
         return reason
-    http = http_request(request)
-    deleted = deleted_sessions(http)
-    setattr(http, DELETED, deleted)
+    deleted = deleted_sessions(request)
+    setattr(request, DELETED, deleted)
     return deleted.setdefault(key, reason)
 
 
@@ -135,10 +115,14 @@ def changed_password(request: HttpRequest) -> AbstractBaseUser | None:
     return user if user is not None and belongs_to(session, user) else None
 
 
-def replaced_session_id(key: str) -> uuid.UUID | None:
-    """Return the learner session's id in a flushed session, where the cookie itself holds it."""
-    data = SignedCookieStore(key)
-    return learner_session_id_of(data.get(SESSION_DATA_KEY), data.get("_auth_user_id"))
+def note_token_in_page(request: HttpRequest) -> None:
+    """Note on the request that its view got a token, so that no cache may keep the response."""
+    setattr(request, IN_PAGE, True)
+
+
+def has_token_in_page(request: HttpRequest) -> bool:
+    """Tell whether the request's view got a token for the page that it renders."""
+    return getattr(request, IN_PAGE, False)
 
 
 def _flushed_key(request: HttpRequest, session: SessionBase) -> str:
@@ -151,7 +135,7 @@ def _flushed_key(request: HttpRequest, session: SessionBase) -> str:
     return key if key and key != session.session_key else ""
 
 
-def _device(request: HttpRequest | Request) -> str:
+def device_of(request: HttpRequest | Request) -> str:
     """Return the ``device`` in the login's body: a kiosk's name, or empty."""
     data: Any
     try:

@@ -1,20 +1,15 @@
 """Receivers of the signals that tell of a login, and of a session's end.
 
-All login stacks send with ``send``: a receiver that raises turns a login into a 500, and a logout
-into no logout. So none of these raises, and each that writes does so in an ``atomic()`` of its own:
-a swallowed database error would otherwise break the LMS's transaction. (A deadlock on InnoDB breaks
-it nonetheless: hence the care for the order in which rows are locked.) What the database refused is
+None of these raises, and each that writes does so in an ``atomic()`` of its own: a swallowed
+database error would otherwise break the LMS's transaction. (A deadlock on InnoDB breaks it
+nonetheless: hence the care for the order in which rows are locked.) What the database refused is
 tried once more after the commit.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from contextlib import suppress
-from functools import wraps
+from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -24,82 +19,64 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
 from django.contrib.sessions.base_session import AbstractBaseSession
-from django.db import DatabaseError, transaction
+from django.db import transaction
+from django.db.models import Model
 from django.db.models.signals import post_save, pre_delete
+from django.dispatch import Signal
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
 from ..conf import app_settings
-from ..exceptions import SessionEnded
 from ..lifecycle.audit import after_commit
 from ..lifecycle.ending import end_session, end_sessions
-from ..lifecycle.issuing import open_session
+from ..lifecycle.issuing import follow_credential
 from ..models import EndReason, LearnerSession, database
 from .credentials import (
     SESSION_DATA_KEY,
     SESSION_STACK,
-    Credential,
     http_request,
-    is_stored,
     learner_session_id,
     learner_session_id_of,
     session_credential,
     session_key_digests,
 )
+from .ends import end_although_unopened, end_django_session, end_unless_stored
 from .notes import (
     current_request,
     deleted_sessions,
+    device_of,
     forget_login,
     note_deleted_session,
     note_login,
     note_password_change,
 )
-
-logger = logging.getLogger("convai_tokens")
-
-Receiver = Callable[..., None]
-
-
-def never_raises(receiver: Receiver) -> Receiver:
-    """Log what goes wrong in the receiver."""
-
-    @wraps(receiver)
-    def wrapped(**kwargs: Any) -> None:
-        try:
-            receiver(**kwargs)
-        except Exception:
-            logger.exception("convai_tokens: %s failed", receiver.__name__)
-
-    return wrapped
-
-
-def surely(using: str, end: Callable[..., object], *args: Any) -> None:
-    """End what has ended; if the database refuses that, once more when ``using`` has committed."""
-    try:
-        end(*args)
-    except DatabaseError:
-        after_commit(using, end, *args)
-        raise
+from .safety import never_raises, retry_after_commit
 
 
 @never_raises
-def on_login(*, request: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
+def on_login(
+    *, request: HttpRequest | Request | None, user: AbstractBaseUser, **kwargs: object
+) -> None:
     """Note the login, for the middleware; end the session that it has flushed without a signal."""
     if request is None:
         return
-    note = note_login(request, user)
+    http = http_request(request)
+    note = note_login(http, user, device_of(request))
     key, store = note.replaced_key, note.session
     # A row's end was seen already; and a signed cookie goes on until the client has the new one.
-    seen = isinstance(store, SignedCookieStore) or key in deleted_sessions(http_request(request))
+    seen = isinstance(store, SignedCookieStore) or key in deleted_sessions(http)
     if key and store is not None and not seen:
         if transaction.get_connection(database()).in_atomic_block:
-            note_deleted_session(request, key, EndReason.REPLACED)  # a rollback may undo the end
-        surely(database(), end_unless_stored, store, key, EndReason.REPLACED)
+            note_deleted_session(http, key, EndReason.REPLACED)  # a rollback may undo the end
+        retry_after_commit(database(), end_unless_stored, store, key, EndReason.REPLACED)
 
 
 @never_raises
-def on_logout(*, request: Any, user: AbstractBaseUser | None, **kwargs: Any) -> None:
+def on_logout(
+    *, request: HttpRequest | Request | None, user: AbstractBaseUser | None, **kwargs: object
+) -> None:
     """End the learner session of the Django session that is about to be flushed.
 
     A bearer credential's logout sends this too, while the Django session that the browser may have
@@ -107,36 +84,27 @@ def on_logout(*, request: Any, user: AbstractBaseUser | None, **kwargs: Any) -> 
     """
     if request is None:
         return
-    forget_login(request)
+    http = http_request(request)
+    forget_login(http)
     by_bearer = isinstance(request, Request) and not (
         request.successful_authenticator is None
         or isinstance(request.successful_authenticator, SessionAuthentication)
     )
-    session = getattr(http_request(request), "session", None)
+    session: SessionBase | None = getattr(http, "session", None)
     if session is None or learner_session_id(session) is None or by_bearer:
         return
-    note_deleted_session(request, session.session_key, EndReason.LOGOUT)
+    note_deleted_session(http, session.session_key, EndReason.LOGOUT)
     credential = session_credential(session)
     try:
-        surely(database(), end_session, credential.session_ids[0], EndReason.LOGOUT)
+        session_id = credential.session_ids[0]
+        retry_after_commit(database(), end_session, session_id, EndReason.LOGOUT)
     finally:
         if user is not None and isinstance(session, SignedCookieStore):
-            after_commit(database(), _end_although_unopened, credential, user)
-
-
-def _end_although_unopened(credential: Credential, user: AbstractBaseUser) -> None:
-    """End a learner session that may not have started yet, so that it can't any more.
-
-    A request that is under way presents the same cookie, and no store will tell that it is dead.
-    Not in the LMS's transaction: the user may be gone from there, or a query fail.
-    """
-    with suppress(SessionEnded):
-        open_session(credential, user)
-    end_session(credential.session_ids[0], EndReason.LOGOUT)
+            after_commit(database(), end_although_unopened, credential, user)
 
 
 @never_raises
-def on_session_deleted(*, instance: AbstractBaseSession, using: str, **kwargs: Any) -> None:
+def on_session_deleted(*, instance: AbstractBaseSession, using: str, **kwargs: object) -> None:
     """End the learner session of a Django session whose row goes, if the key is still its own.
 
     ``cycle_key()`` deletes a row too, but only after the new one has told us its key.
@@ -151,41 +119,33 @@ def on_session_deleted(*, instance: AbstractBaseSession, using: str, **kwargs: A
     if request is not None:
         reason = note_deleted_session(request, key, reason)
     elif instance.expire_date > timezone.now():
-        after_commit(using, end_sessions_of, key, reason)
-    surely(using, end_sessions_of, key, reason)
-
-
-def end_unless_stored(store: SessionBase, key: str, reason: str) -> None:
-    """End the learner session of the Django session ``key``, unless that is (again) stored."""
-    if not is_stored(store, key):
-        end_sessions_of(key, reason)
-
-
-def end_sessions_of(key: str, reason: str) -> None:
-    """End the learner sessions of the Django session ``key``."""
-    sessions = LearnerSession.objects.filter(stack=SESSION_STACK)
-    end_sessions(sessions.by_digest(session_key_digests(key)), reason)
+        after_commit(using, end_django_session, key, reason)
+    retry_after_commit(using, end_django_session, key, reason)
 
 
 @never_raises
-def on_session_created(*, instance: AbstractBaseSession, created: bool, **kwargs: Any) -> None:
+def on_session_created(*, instance: AbstractBaseSession, created: bool, **kwargs: object) -> None:
     """Learn the new key of a session that goes on under it (``cycle_key()``)."""
-    if created:
-        session = getattr(current_request.get(), "session", None)
-        if session is not None and session.session_key == instance.session_key:
-            session_id = learner_session_id(session)  # to decode the row would take far longer
-        else:
-            data = instance.get_decoded()
-            session_id = learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
-        if session_id is not None:
-            digest = session_key_digests(str(instance.session_key))[0]
-            with transaction.atomic(using=database()):
-                LearnerSession.objects.filter(pk=session_id).update(credential_digest=digest)
+    if not created:
+        return
+    session: SessionBase | None = getattr(current_request.get(), "session", None)
+    if session is not None and session.session_key == instance.session_key:
+        session_id = learner_session_id(session)  # to decode the row would take far longer
+    else:
+        data = instance.get_decoded()
+        session_id = learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
+    if session_id is not None:
+        follow_credential(session_id, session_key_digests(str(instance.session_key))[0])
 
 
 @never_raises
 def on_user_saved(
-    *, instance: AbstractBaseUser, created: bool, update_fields: Any, using: str, **kwargs: Any
+    *,
+    instance: AbstractBaseUser,
+    created: bool,
+    update_fields: Iterable[str] | None,
+    using: str,
+    **kwargs: object,
 ) -> None:
     """End what a deactivation or a password change ends.
 
@@ -193,9 +153,9 @@ def on_user_saved(
     """
     if created or (update_fields is not None and not {"is_active", "password"} & {*update_fields}):
         return
-    sessions = LearnerSession.objects.filter(user_id=instance.pk)
+    sessions = LearnerSession.primary.filter(user_id=instance.pk)
     if not instance.is_active:
-        surely(using, end_sessions, sessions, EndReason.USER_DEACTIVATED)
+        retry_after_commit(using, end_sessions, sessions, EndReason.USER_DEACTIVATED)
     elif (
         getattr(instance, "_password", None) is not None
     ):  # set by set_password(), not by a hash upgrade
@@ -214,9 +174,9 @@ def on_user_saved(
 
 
 @never_raises
-def on_user_deleted(*, instance: AbstractBaseUser, **kwargs: Any) -> None:
+def on_user_deleted(*, instance: AbstractBaseUser, **kwargs: object) -> None:
     """End all learner sessions of a user who is about to be deleted."""
-    sessions = LearnerSession.objects.filter(user_id=instance.pk)
+    sessions = LearnerSession.primary.filter(user_id=instance.pk)
     end_sessions(sessions, EndReason.USER_DELETED)
 
 
@@ -236,7 +196,9 @@ def connect() -> None:
         _connect(pre_delete, on_session_deleted, session_model)
 
 
-def _connect(signal: Any, receiver: Receiver, sender: Any = None) -> None:
+def _connect(
+    signal: Signal, receiver: Callable[..., None], sender: type[Model] | None = None
+) -> None:
     label = sender._meta.label if sender is not None else ""
     uid = f"convai_tokens.{receiver.__name__}.{label}"
     signal.connect(receiver, sender=sender, dispatch_uid=uid, weak=False)

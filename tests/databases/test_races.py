@@ -253,7 +253,7 @@ def test_the_purge_leaves_a_session_alone_whose_token_is_being_generated(
     ]
 
     def generate() -> None:
-        """What issuing._intend() does before it commits."""
+        """What issuing._write_intent() does before it commits."""
         assert LearnerSession.objects.lock_open(sessions[0].pk)
         ConvaiToken.objects.create(session=sessions[0])
 

@@ -16,6 +16,7 @@ from convai_tokens.convai.breaker import Breaker
 from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
 from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle import ending, issuing
+from convai_tokens.logins import opening
 from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
 
@@ -304,7 +305,7 @@ def test_promise_1_login_survives_a_failure_of_our_own(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise DatabaseError("the tables are not there")
 
-    monkeypatch.setattr(issuing, "open_session", broken)
+    monkeypatch.setattr(opening, "open_session", broken)
 
     response = log_in(path)
 

@@ -48,7 +48,7 @@ def test_promise_4_a_logout_before_the_first_tokens_session_was_opened_leaves_no
         assert elsewhere.post(path, headers=headers).status_code == 204
         return opening(*args)
 
-    monkeypatch.setattr(issuing, "open_session", after_a_logout)
+    monkeypatch.setattr("convai_tokens.logins.opening.open_session", after_a_logout)
 
     answer = client.post("/convai/token/", headers=headers)
 
@@ -83,7 +83,7 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
             change_the_password()
             return opening(*args)
 
-        monkeypatch.setattr(issuing, "open_session", late)
+        monkeypatch.setattr("convai_tokens.logins.opening.open_session", late)
         answer = client.post("/convai/token/")
         assert answer.status_code == 409
         assert answer.json()["error"]["code"] == "session_ended"
@@ -94,7 +94,8 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
         def look_too_early(*args: Any) -> int:
             ended = ending(*args)
             if not tokens:  # the other request doesn't see what isn't committed
-                monkeypatch.setattr(issuing, "password_has_changed", lambda user: False)
+                was_changed = "convai_tokens.logins.credentials.password_has_changed"
+                monkeypatch.setattr(was_changed, lambda user: False)
                 session = session_credential(going)
                 tokens.append(issuing.open_session(session, learner))
             return ended

@@ -173,7 +173,7 @@ def test_promise_4_a_token_whose_commit_went_through_unheard_is_its_learners(
     convai: Any, learner: Any, log_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection broke on COMMIT: the second try finds the row active, and in its own name."""
-    keep, times = issuing._keep, [0]
+    keep, times = issuing._store_once, [0]
 
     def unheard(*args: Any) -> Any:
         kept = keep(*args)
@@ -182,7 +182,7 @@ def test_promise_4_a_token_whose_commit_went_through_unheard_is_its_learners(
             raise OperationalError("server closed the connection unexpectedly")
         return kept
 
-    monkeypatch.setattr(issuing, "_keep", unheard)
+    monkeypatch.setattr(issuing, "_store_once", unheard)
 
     block = log_in().json()["convai"]
 
@@ -325,7 +325,7 @@ def test_promise_4_a_generate_call_that_died_stands_as_unknown(
     def die(*args: Any) -> None:
         raise Killed
 
-    monkeypatch.setattr(issuing, "_settle_generated", die)
+    monkeypatch.setattr(issuing, "_store", die)
     with pytest.raises(Killed):
         log_in()
     assert ConvaiToken.objects.get().status == TokenStatus.GENERATING
@@ -346,7 +346,7 @@ def test_promise_4_a_revoking_row_without_a_value_becomes_unknown(
         ending.end_session(LearnerSession.objects.get().pk, EndReason.LOGOUT)
         raise Killed
 
-    monkeypatch.setattr(issuing, "_settle_generated", end_and_die)
+    monkeypatch.setattr(issuing, "_store", end_and_die)
     with pytest.raises(Killed):
         log_in()
     assert ConvaiToken.objects.get().status == TokenStatus.REVOKING

@@ -135,24 +135,24 @@ class History(RuleBasedStateMachine):
         session = self.session(number)
         if session is None:
             return
-        settle = issuing._settle_generated
+        settle = issuing._store
 
         def late(*args: Any) -> Any:
             ending.end_session(session.pk, EndReason.LOGOUT)
             return settle(*args)
 
-        with patch.object(issuing, "_settle_generated", late):
+        with patch.object(issuing, "_store", late):
             self.quietly(lambda: issuing.generate(session))
 
     @rule(number=pick)
     def die_while_generating(self, number: int) -> None:
         if session := self.session(number):
-            with patch.object(issuing, "_settle_generated", side_effect=Killed):
+            with patch.object(issuing, "_store", side_effect=Killed):
                 self.quietly(lambda: issuing.generate(session))
 
     @rule()
     def die_while_revoking(self) -> None:
-        with patch.object(revocation, "_settle", side_effect=Killed):
+        with patch.object(revocation, "_record_dead", side_effect=Killed):
             self.quietly(lambda: sweep(workers=1))
 
     @rule()

@@ -22,6 +22,7 @@ from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.logins.credentials import (
     is_stored,
     password_has_changed,
+    renewed_credential,
     session_credential,
 )
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
@@ -270,7 +271,7 @@ def test_a_learner_session_that_opens_while_its_django_session_is_being_deleted_
     going.load()
 
     def open_another(**kwargs: Any) -> None:
-        late = issuing.open_session(session_credential(going, renew=True), learner)
+        late = issuing.open_session(renewed_credential(going), learner)
         assert late.ended_at is None
 
     if engine in ("db", "cached_db"):
@@ -339,7 +340,7 @@ def test_a_session_row_deleted_by_a_task_is_looked_at_once_more_when_it_is_gone(
     going.load()
 
     def open_another(**kwargs: Any) -> None:
-        issuing.open_session(session_credential(going, renew=True), learner)
+        issuing.open_session(renewed_credential(going), learner)
 
     pre_delete.connect(open_another, sender=Session)
     try:

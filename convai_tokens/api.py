@@ -1,0 +1,131 @@
+"""What an LMS may call. docs/api.md has the whole list, with the modules beside this one.
+
+    from convai_tokens import api
+
+None of these functions calls Convai, but for ``issue_token``.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, cast
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest
+from rest_framework.request import Request
+
+from .conf import app_settings
+from .exceptions import ConvaiTokensError, NotAuthenticated
+from .lifecycle.ending import end_sessions
+from .lifecycle.issuing import generate
+from .logins.credentials import (
+    BearerStack,
+    bearer_credential,
+    credential_of_request,
+    http_request,
+    register_bearer_stack,
+)
+from .logins.notes import device_of, note_bearer_login, note_token_in_page
+from .logins.opening import open_for_request
+from .models import EndReason, LearnerSession
+from .payloads import failed_block, fields, issued_block
+
+__all__ = [
+    "BearerStack",
+    "EndReason",
+    "bind_login",
+    "end_session",
+    "end_sessions_of",
+    "issue_token",
+    "learner_session",
+    "register_bearer_stack",
+]
+
+
+def bind_login(
+    request: HttpRequest | Request,
+    user: AbstractBaseUser,
+    *,
+    stack: str,
+    identity: str,
+    device: str = "",
+) -> None:
+    """Tell of a login whose stack sends no signal; to be called by its view.
+
+    ``stack`` is the name of a registered bearer stack, ``identity`` the text that its
+    ``from_request`` returns for the new credential on later requests; only its hash is kept. The
+    response of the view then gets the Convai block, as any other login's. ``device`` is a kiosk's
+    name; if it isn't given, the ``device`` in the request's body is.
+
+    Raises ``ImproperlyConfigured`` when no such stack is registered.
+    """
+    credential = bearer_credential(stack, identity)
+    note_bearer_login(http_request(request), user, credential, device or device_of(request))
+
+
+def issue_token(request: HttpRequest | Request) -> dict[str, Any]:
+    """Generate a token for the learner who is logged in, for a page that the server renders.
+
+    Returns what the token endpoint answers: ``apiAuthToken``, ``expirationTime`` and so on; with
+    ``apiAuthToken`` None and ``error`` where there is none. The response of the view is marked as
+    one that no cache may keep. Waits for Convai up to ``LOGIN_BUDGET`` seconds.
+
+    Raises ``RuntimeError`` within a transaction, since that would be open while Convai is being
+    called: under ``ATOMIC_REQUESTS`` decorate the view with ``transaction.non_atomic_requests``.
+    """
+    http = http_request(request)
+    note_token_in_page(http)
+    if not request.user.is_authenticated:
+        return fields(failed_block(None, NotAuthenticated()))
+    user = cast(AbstractBaseUser, request.user)
+    try:
+        session = open_for_request(http, user, credential_of_request(request))
+        issued = generate(session, budget=app_settings.LOGIN_BUDGET)
+        return fields(issued_block(user, issued))
+    except ConvaiTokensError as error:
+        return fields(failed_block(user, error))
+
+
+def learner_session(
+    request: HttpRequest | Request | None = None, *, stack: str = "", identity: str = ""
+) -> LearnerSession | None:
+    """Return the learner session of a request, or of a credential; None if there is none yet.
+
+    By the request of a view of Django's or DRF's; or by the name of a registered bearer stack and
+    the credential's ``identity``, as for ``bind_login``. The session may have ended.
+
+    Raises ``CredentialNotSupported`` for a request that is authenticated by no known stack,
+    ``ImproperlyConfigured`` for a stack that isn't registered, ``TypeError`` for neither of both.
+    """
+    return LearnerSession.primary.filter(pk__in=_session_ids(request, stack, identity)).first()
+
+
+def end_session(
+    request: HttpRequest | Request | None = None,
+    *,
+    stack: str = "",
+    identity: str = "",
+    reason: EndReason = EndReason.API,
+) -> bool:
+    """End a learner session, and have its tokens revoked; return False if none was open.
+
+    Takes and raises what ``learner_session`` does. The login itself goes on: the learner gets no
+    token before the next one. May be called within a transaction; the revocation follows it.
+    """
+    sessions = LearnerSession.primary.filter(pk__in=_session_ids(request, stack, identity))
+    return end_sessions(sessions, reason) > 0
+
+
+def end_sessions_of(user: AbstractBaseUser, *, reason: EndReason = EndReason.API) -> int:
+    """End all learner sessions of a user, and have their tokens revoked; return how many."""
+    return end_sessions(LearnerSession.primary.filter(user_id=user.pk), reason)
+
+
+def _session_ids(
+    request: HttpRequest | Request | None, stack: str, identity: str
+) -> tuple[uuid.UUID, ...]:
+    if (request is None) is not bool(stack and identity):
+        raise TypeError("Give a request, or a stack and an identity.")
+    if request is not None:
+        return credential_of_request(request).session_ids
+    return bearer_credential(stack, identity).session_ids

@@ -1,0 +1,138 @@
+"""The Convai block in the response to a login that was noted."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_cache_control
+from rest_framework.response import Response
+
+from ..conf import app_settings
+from ..convai.client import get_client
+from ..exceptions import ConvaiTokensError, ConvaiUnavailable
+from ..lifecycle.credential import Credential
+from ..lifecycle.issuing import generate
+from ..payloads import LoginBlock, failed_block, issued_block
+from .credentials import SESSION_STACK, belongs_to, credential_of_login, session_credential
+from .ends import end_replaced_cookie
+from .notes import LoginNote, noted_login
+from .opening import open_for_login
+from .safety import never_raises
+
+logger = logging.getLogger("convai_tokens")
+
+
+@never_raises
+def extend_data(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Add the block to the data of a DRF response that is going to be JSON.
+
+    Before it is rendered: afterwards it ignores what is added to its data.
+    """
+    note = noted_login(request)
+    if note is None or not isinstance(response, Response) or response.is_rendered:
+        return
+    is_json = "json" in (getattr(response, "accepted_media_type", None) or "")
+    if is_json and _is_success(response) and isinstance(response.data, dict):
+        end_replaced_cookie(note, response)
+        block = _login_block(request, note, response.data)
+        if block:
+            response.data = _merged(response.data, block)
+            forbid_caching(response)
+
+
+@never_raises
+def extend_content(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Add the block to the content of any other JSON response."""
+    note = noted_login(request)
+    if note is None or note.done:
+        return
+    if not isinstance(response, HttpResponse) or not _is_success(response):
+        return
+    media_type = response.get("Content-Type", "").partition(";")[0].strip()
+    is_json = media_type == "application/json" or media_type.endswith("+json")
+    if not is_json or response.has_header("Content-Encoding"):
+        return
+    data = json.loads(response.content)
+    if isinstance(data, dict):
+        block = _login_block(request, note, data)
+        if block:
+            response.content = json.dumps(_merged(data, block)).encode()
+            forbid_caching(response)
+            if response.has_header("Content-Length"):
+                response["Content-Length"] = str(len(response.content))
+
+
+def forbid_caching(response: HttpResponseBase) -> None:
+    """Forbid every cache to keep a response that holds a token, or says why there is none."""
+    patch_cache_control(response, no_store=True, private=True)
+
+
+def _is_success(response: HttpResponseBase) -> bool:
+    return 200 <= response.status_code < 300 and response.status_code != 204
+
+
+def _merged(data: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:
+    """Return both; what the LMS says under a name stays what it says."""
+    clash = sorted(block.keys() & data.keys())
+    if clash:
+        logger.error("The login response has a %s of its own; the Convai block lacks it.", clash)
+    return {**data, **{key: value for key, value in block.items() if key not in data}}
+
+
+def _login_block(
+    request: HttpRequest, note: LoginNote, data: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return what ``PAYLOAD`` makes of this login, None if it gets no block. Once for a login."""
+    if note.done:
+        return None
+    note.done = True
+    found = _why_no_token(note) or _credential(note, data)
+    if found is None or not app_settings.ISSUE_IF(request, note.user):
+        return None
+    if isinstance(found, ConvaiUnavailable):
+        return app_settings.PAYLOAD(failed_block(note.user, found))
+    return app_settings.PAYLOAD(_block(note, found))
+
+
+def _why_no_token(note: LoginNote) -> ConvaiUnavailable | None:
+    """Return why this login gets no token, if that is known without asking the database.
+
+    So that a Convai that is down costs nothing: the learner session starts with the first token
+    that it asks for. Not where only the login can tell the device; nor where it is one more login
+    over a Django session, whose learner session may have ended and then has to be renewed.
+    """
+    if note.device or not note.is_new:
+        return None
+    return get_client().why_unavailable()
+
+
+def _credential(note: LoginNote, data: dict[str, Any]) -> Credential | None:
+    """Return the credential that later requests of this login will carry."""
+    if note.credential is not None and note.credential.stack != SESSION_STACK:
+        return note.credential
+    bearer = credential_of_login(note.user, data)
+    if bearer is not None:
+        return bearer
+    if note.session is None or not belongs_to(note.session, note.user):
+        logger.warning("A login by a stack that convai_tokens doesn't know gets no token.")
+        return None
+    if not note.session.session_key:
+        note.session.save()  # gives it the key by which its end will be seen
+    return session_credential(note.session)
+
+
+def _block(note: LoginNote, credential: Credential) -> LoginBlock:
+    """Return a block with a fresh token, or with the reason why there is none."""
+    try:
+        session = open_for_login(note, credential)
+        issued = generate(session, budget=app_settings.LOGIN_BUDGET)
+        return issued_block(note.user, issued)
+    except ConvaiTokensError as error:
+        return failed_block(note.user, error)
+    except Exception:
+        logger.exception("A login gets no token.")
+        return failed_block(note.user, ConvaiTokensError())

@@ -1,0 +1,44 @@
+"""What keeps a failure of ours from being the LMS's.
+
+All login stacks send with ``send``: a receiver that raises turns a login into a 500, and a logout
+into no logout.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+from django.db import DatabaseError
+
+from ..lifecycle.audit import after_commit
+
+P = ParamSpec("P")
+
+logger = logging.getLogger("convai_tokens")
+
+
+def never_raises(function: Callable[P, object]) -> Callable[P, None]:
+    """Log what goes wrong in the function."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except Exception:
+            logger.exception("convai_tokens: %s failed", function.__name__)
+
+    return wrapped
+
+
+def retry_after_commit(
+    using: str, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+) -> None:
+    """Call the function; if the database refuses, once more when ``using`` has committed."""
+    try:
+        function(*args, **kwargs)
+    except DatabaseError:
+        after_commit(using, function, *args, **kwargs)
+        raise
