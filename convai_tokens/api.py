@@ -23,10 +23,10 @@ from .logins.credentials import (
     bearer_credential,
     credential_of_request,
     http_request,
+    open_for_request,
     register_bearer_stack,
 )
-from .logins.notes import device_of, note_bearer_login, note_token_in_page
-from .logins.opening import open_for_request
+from .logins.notes import LoginNote, device_of, note_login, note_token_in_page
 from .models import EndReason, LearnerSession
 from .payloads import failed_block, fields, issued_block
 
@@ -60,7 +60,8 @@ def bind_login(
     Raises ``ImproperlyConfigured`` when no such stack is registered.
     """
     credential = bearer_credential(stack, identity)
-    note_bearer_login(http_request(request), user, credential, device or device_of(request))
+    note = LoginNote(user, credential, device=device or device_of(request))
+    note_login(http_request(request), note)
 
 
 def issue_token(request: HttpRequest | Request) -> dict[str, Any]:

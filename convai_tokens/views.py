@@ -31,8 +31,7 @@ from .exceptions import (
 from .lifecycle.credential import Credential
 from .lifecycle.ending import revoke_tokens
 from .lifecycle.issuing import Issued, extend, generate
-from .logins.credentials import credential_of_request
-from .logins.opening import open_for_request
+from .logins.credentials import credential_of_request, open_for_request
 from .logins.response import forbid_caching
 from .models import ConvaiToken, LearnerSession
 from .payloads import fields, issued_block, retry_after

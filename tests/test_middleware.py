@@ -20,12 +20,12 @@ from convai_tokens.models import LearnerSession
 from tests.conftest import PASSWORD
 
 
-def serve(user: Any, response: Any, *, stack: str = "custom") -> Any:
+def serve(user: Any, response: Any) -> Any:
     """Serve a request whose view logs the user in by ``bind_login`` and answers ``response``."""
     request = RequestFactory().post("/login/")
 
     def view(request: Any) -> Any:
-        bind_login(request, user, stack=stack, identity="a credential")
+        bind_login(request, user, stack="custom", identity="a credential")
         return response
 
     return ConvaiTokenMiddleware(view)(request)
@@ -189,11 +189,11 @@ def test_a_blank_end_user_gets_no_token_and_is_told_why(
 
 
 def test_bind_login_serves_a_stack_that_sends_no_signal(convai: Any, learner: Any) -> None:
-    response = serve(learner, JsonResponse({"access": "..."}), stack="authtoken")
+    response = serve(learner, JsonResponse({"access": "..."}))
 
     assert json.loads(response.content)["convai"]["apiAuthToken"] in convai.live()
     session = LearnerSession.objects.get()
-    assert session.stack == "authtoken"
+    assert session.stack == "custom"
     assert "a credential" not in session.credential_digest
 
 

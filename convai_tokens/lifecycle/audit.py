@@ -1,10 +1,10 @@
-"""What each step leaves: an event; on commit a signal to the LMS, and work for the dispatcher."""
+"""What each step leaves: an audit event, and on commit a signal to the LMS."""
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec
 
@@ -12,7 +12,6 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.dispatch import Signal
 
-from ..conf import app_settings
 from ..models import ConvaiToken, EventKind, TokenEvent, database
 
 P = ParamSpec("P")
@@ -56,17 +55,6 @@ def record_all(events: Sequence[TokenEvent]) -> None:
             added.token_id or "-",
             added.detail,
         )
-
-
-def dispatch_on_commit(token_ids: Iterable[int]) -> None:
-    """Give owed revocations to the dispatcher, on commit. To be quick: the sweep sees them too."""
-    ids = list(token_ids)
-    if ids:
-        after_commit(database(), _dispatch, ids)
-
-
-def _dispatch(token_ids: list[int]) -> None:
-    app_settings.DISPATCHER(token_ids)
 
 
 def send_on_commit(signal: Signal, token_id: int, **extra: object) -> None:

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Case, DateTimeField, FilteredRelation, Q, When
 from django.utils import timezone
 
+from ..conf import app_settings
 from ..models import (
     LIVE,
     REVOCABLE,
@@ -21,7 +22,7 @@ from ..models import (
     TokenStatus,
     database,
 )
-from .audit import dispatch_on_commit, event, record_all
+from .audit import after_commit, event, record_all
 
 
 def revocable(path: str = "") -> Q:
@@ -117,3 +118,14 @@ def _mark(tokens: Iterable[tuple[uuid.UUID, int]]) -> list[tuple[uuid.UUID, int]
         for ids in tokens
         if rows.move(ids[1], *REVOCABLE, to=to, owed_since=now, next_attempt_at=due)
     ]
+
+
+def dispatch_on_commit(token_ids: Iterable[int]) -> None:
+    """Give owed revocations to the dispatcher, on commit. To be quick: the sweep sees them too."""
+    ids = list(token_ids)
+    if ids:
+        after_commit(database(), _dispatch, ids)
+
+
+def _dispatch(token_ids: list[int]) -> None:
+    app_settings.DISPATCHER(token_ids)

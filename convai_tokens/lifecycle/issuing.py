@@ -38,9 +38,9 @@ from ..models import (
     TokenStatus,
     database,
 )
-from .audit import dispatch_on_commit, record, send_on_commit
+from .audit import record, send_on_commit
 from .credential import Credential
-from .ending import end_session, mark_for_revocation
+from .ending import dispatch_on_commit, end_session, mark_for_revocation
 from .sealing import fingerprint, seal, unseal
 
 logger = logging.getLogger("convai_tokens")

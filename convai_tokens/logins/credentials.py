@@ -23,9 +23,13 @@ from django.http import HttpRequest
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
-from ..exceptions import CredentialNotSupported
+from ..conf import app_settings
+from ..exceptions import CredentialNotSupported, NotAllowed
 from ..lifecycle.credential import Credential, derived_id
+from ..lifecycle.issuing import open_session
 from ..lifecycle.sealing import credential_digests
+from ..models import LearnerSession
+from ..payloads import named_end_user
 
 SESSION_STACK = "session"
 SESSION_DATA_KEY = "convai_learner_session"
@@ -206,6 +210,26 @@ def credential_of_request(request: HttpRequest | Request) -> Credential:
     if session is None or SESSION_KEY not in session:
         raise CredentialNotSupported
     return session_credential(session)
+
+
+def open_for_request(
+    request: HttpRequest, user: AbstractBaseUser, credential: Credential
+) -> LearnerSession:
+    """Return the learner session of a request that is no login, started if this is its first token.
+
+    Raises ``NotAllowed``, ``EndUserBlank``, ``CredentialNotSupported``, or what ``open_session``
+    does.
+    """
+    if not app_settings.ISSUE_IF(request, user):
+        raise NotAllowed
+    named_end_user(user)
+    if credential.stack == SESSION_STACK:
+        remember(request.session, credential)
+    session = open_session(credential, user)
+    if session.user_id != user.pk:
+        # Promise 3: not to be reached by the app's own ways, so it is refused, not mended.
+        raise CredentialNotSupported
+    return session
 
 
 def http_request(request: HttpRequest | Request) -> HttpRequest:

@@ -10,7 +10,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
@@ -20,7 +19,7 @@ from rest_framework.request import Request
 
 from ..exceptions import clean_text
 from ..lifecycle.credential import Credential
-from .credentials import belongs_to, learner_session_id, remember, session_credential
+from .credentials import belongs_to
 
 NOTE = "_convai_login"
 CHANGED_USER = "_convai_changed_user"
@@ -51,25 +50,9 @@ class LoginNote:
     done: bool = False
 
 
-def note_bearer_login(
-    request: HttpRequest, user: AbstractBaseUser, credential: Credential, device: str
-) -> None:
-    """Note a login whose credential is known already."""
-    setattr(request, NOTE, LoginNote(user, credential, device=device))
-
-
-def note_login(request: HttpRequest, user: AbstractBaseUser, device: str) -> LoginNote:
-    """Note the login that ``user_logged_in`` tells of, in its Django session too if it has one."""
-    session: SessionBase | None = getattr(request, "session", None)
-    note = LoginNote(user, device=device)
-    if session is not None and belongs_to(session, user):
-        note.session = session
-        note.is_new = learner_session_id(session) is None
-        note.credential = session_credential(session)
-        remember(session, note.credential)
-        note.replaced_key = _flushed_key(request, session)
+def note_login(request: HttpRequest, note: LoginNote) -> None:
+    """Note a login on the request that makes it, for the middleware."""
     setattr(request, NOTE, note)
-    return note
 
 
 def noted_login(request: HttpRequest) -> LoginNote | None:
@@ -123,16 +106,6 @@ def note_token_in_page(request: HttpRequest) -> None:
 def has_token_in_page(request: HttpRequest) -> bool:
     """Tell whether the request's view got a token for the page that it renders."""
     return getattr(request, IN_PAGE, False)
-
-
-def _flushed_key(request: HttpRequest, session: SessionBase) -> str:
-    """Return the key in the request's cookie, if it isn't the session's any more.
-
-    That is the kiosk's trap: ``login()`` over another learner's session flushes it without
-    ``user_logged_out``, and the old key is nowhere but in the cookie.
-    """
-    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    return key if key and key != session.session_key else ""
 
 
 def device_of(request: HttpRequest | Request) -> str:

@@ -36,14 +36,17 @@ from ..models import EndReason, LearnerSession, database
 from .credentials import (
     SESSION_DATA_KEY,
     SESSION_STACK,
+    belongs_to,
     http_request,
     learner_session_id,
     learner_session_id_of,
+    remember,
     session_credential,
     session_key_digests,
 )
 from .ends import end_although_unopened, end_django_session, end_unless_stored
 from .notes import (
+    LoginNote,
     current_request,
     deleted_sessions,
     device_of,
@@ -63,7 +66,8 @@ def on_login(
     if request is None:
         return
     http = http_request(request)
-    note = note_login(http, user, device_of(request))
+    note = _login_note(http, user, device_of(request))
+    note_login(http, note)
     key, store = note.replaced_key, note.session
     # A row's end was seen already; and a signed cookie goes on until the client has the new one.
     seen = isinstance(store, SignedCookieStore) or key in deleted_sessions(http)
@@ -71,6 +75,29 @@ def on_login(
         if transaction.get_connection(database()).in_atomic_block:
             note_deleted_session(http, key, EndReason.REPLACED)  # a rollback may undo the end
         retry_after_commit(database(), end_unless_stored, store, key, EndReason.REPLACED)
+
+
+def _login_note(request: HttpRequest, user: AbstractBaseUser, device: str) -> LoginNote:
+    """Return what to note; the login's Django session, if it has one, learns the same."""
+    session: SessionBase | None = getattr(request, "session", None)
+    note = LoginNote(user, device=device)
+    if session is not None and belongs_to(session, user):
+        note.session = session
+        note.is_new = learner_session_id(session) is None
+        note.credential = session_credential(session)
+        remember(session, note.credential)
+        note.replaced_key = _flushed_key(request, session)
+    return note
+
+
+def _flushed_key(request: HttpRequest, session: SessionBase) -> str:
+    """Return the key in the request's cookie, if it isn't the session's any more.
+
+    That is the kiosk's trap: ``login()`` over another learner's session flushes it without
+    ``user_logged_out``, and the old key is nowhere but in the cookie.
+    """
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    return key if key and key != session.session_key else ""
 
 
 @never_raises

@@ -15,12 +15,19 @@ from ..conf import app_settings
 from ..convai.client import get_client
 from ..exceptions import ConvaiTokensError, ConvaiUnavailable
 from ..lifecycle.credential import Credential
-from ..lifecycle.issuing import generate
-from ..payloads import LoginBlock, failed_block, issued_block
-from .credentials import SESSION_STACK, belongs_to, credential_of_login, session_credential
+from ..lifecycle.issuing import generate, open_session
+from ..models import LearnerSession
+from ..payloads import LoginBlock, failed_block, issued_block, named_end_user
+from .credentials import (
+    SESSION_STACK,
+    belongs_to,
+    credential_of_login,
+    remember,
+    renewed_credential,
+    session_credential,
+)
 from .ends import end_replaced_cookie
 from .notes import LoginNote, noted_login
-from .opening import open_for_login
 from .safety import never_raises
 
 logger = logging.getLogger("convai_tokens")
@@ -128,7 +135,7 @@ def _credential(note: LoginNote, data: dict[str, Any]) -> Credential | None:
 def _block(note: LoginNote, credential: Credential) -> LoginBlock:
     """Return a block with a fresh token, or with the reason why there is none."""
     try:
-        session = open_for_login(note, credential)
+        session = _open(note, credential)
         issued = generate(session, budget=app_settings.LOGIN_BUDGET)
         return issued_block(note.user, issued)
     except ConvaiTokensError as error:
@@ -136,3 +143,21 @@ def _block(note: LoginNote, credential: Credential) -> LoginBlock:
     except Exception:
         logger.exception("A login gets no token.")
         return failed_block(note.user, ConvaiTokensError())
+
+
+def _open(note: LoginNote, credential: Credential) -> LearnerSession:
+    """Return the learner session of a login that was noted.
+
+    Raises ``EndUserBlank``, or what ``open_session`` does.
+    """
+    named_end_user(note.user)
+    if note.session is None or credential.stack != SESSION_STACK:
+        return open_session(credential, note.user, note.device)
+    remember(note.session, credential)
+    session = open_session(credential, note.user, note.device)
+    if session.ended_at is not None:
+        # A new login in a Django session that outlived its learner session.
+        renewed = renewed_credential(note.session)
+        remember(note.session, renewed)
+        session = open_session(renewed, note.user, note.device)
+    return session

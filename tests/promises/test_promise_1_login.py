@@ -16,7 +16,6 @@ from convai_tokens.convai.breaker import Breaker
 from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
 from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle import ending, issuing
-from convai_tokens.logins import opening
 from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
 
@@ -305,7 +304,7 @@ def test_promise_1_login_survives_a_failure_of_our_own(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise DatabaseError("the tables are not there")
 
-    monkeypatch.setattr(opening, "open_session", broken)
+    monkeypatch.setattr("convai_tokens.logins.response.open_session", broken)
 
     response = log_in(path)
 

@@ -48,7 +48,7 @@ def test_promise_4_a_logout_before_the_first_tokens_session_was_opened_leaves_no
         assert elsewhere.post(path, headers=headers).status_code == 204
         return opening(*args)
 
-    monkeypatch.setattr("convai_tokens.logins.opening.open_session", after_a_logout)
+    monkeypatch.setattr("convai_tokens.logins.credentials.open_session", after_a_logout)
 
     answer = client.post("/convai/token/", headers=headers)
 
@@ -83,7 +83,7 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
             change_the_password()
             return opening(*args)
 
-        monkeypatch.setattr("convai_tokens.logins.opening.open_session", late)
+        monkeypatch.setattr("convai_tokens.logins.credentials.open_session", late)
         answer = client.post("/convai/token/")
         assert answer.status_code == 409
         assert answer.json()["error"]["code"] == "session_ended"
