@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
@@ -16,6 +19,7 @@ from convai_tokens.models import ConvaiToken, EventKind, LearnerSession, TokenEv
 
 ADMIN = "/admin/convai_tokens/"
 SESSIONS, TOKENS, EVENTS = ADMIN + "learnersession/", ADMIN + "convaitoken/", ADMIN + "tokenevent/"
+LISTS = [SESSIONS, TOKENS, EVENTS]
 CANARY = "CANARY-TOKEN-7215ee9c7d9dc229d2921a40e899ec5f"
 VIEWS = ("view_learnersession", "view_convaitoken", "view_tokenevent")
 
@@ -70,3 +74,26 @@ def messages(response: Any) -> list[str]:
 def listed(response: Any) -> list[Any]:
     """Return the rows of a list page."""
     return list(response.context["cl"].result_list)
+
+
+def untouched(token: ConvaiToken) -> bool:
+    """Tell whether nothing has happened to the token and its session."""
+    token = ConvaiToken.objects.select_related("session").get(pk=token.pk)
+    told = TokenEvent.objects.filter(kind__in=[EventKind.OWED, EventKind.SESSION_ENDED])
+    return (
+        (token.status, token.session.ended_at) == (TokenStatus.ACTIVE, None)
+        and not told.exists()
+        and not LogEntry.objects.exists()
+    )
+
+
+def confirmation(response: Any) -> dict[str, list[str]]:
+    """Return what the confirmation's form would post."""
+    fields = re.findall(
+        r'<input type="hidden" name="([^"]+)" value="([^"]*)">', response.content.decode()
+    )
+    data: dict[str, list[str]] = {}
+    for name, value in fields:
+        if name != "csrfmiddlewaretoken":
+            data.setdefault(name, []).append(html.unescape(value))
+    return data

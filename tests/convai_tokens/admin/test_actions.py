@@ -1,10 +1,6 @@
-"""The admin's two actions: behind a permission, confirmed, and with the staff member's name."""
+"""What the admin's actions share: a permission, a question first, and the staff member's name."""
 
 from __future__ import annotations
-
-import html
-import re
-from typing import Any
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -13,27 +9,20 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from convai_tokens.admin import base
-from convai_tokens.models import (
-    ConvaiToken,
-    EndReason,
-    EventKind,
-    LearnerSession,
-    TokenEvent,
-    TokenStatus,
-)
-
-from .admin_rows import (
+from convai_tokens.models import ConvaiToken, TokenEvent, TokenStatus
+from tests.convai_tokens.admin.rows import (
     SESSIONS,
     TOKENS,
     VIEWS,
     act,
+    confirmation,
     make_session,
     make_token,
     messages,
     staff_client,
+    untouched,
 )
 
 pytestmark = pytest.mark.django_db
@@ -43,115 +32,7 @@ ACTIONS = [
 ]
 
 
-@pytest.fixture
-def revoker(db: None) -> Client:
-    return staff_client("revoker", *VIEWS, "revoke_convaitoken")
-
-
-@pytest.fixture
-def ender(db: None) -> Client:
-    return staff_client("ender", *VIEWS, "end_learnersession")
-
-
-def untouched(token: ConvaiToken) -> bool:
-    """Tell whether nothing has happened to the token and its session."""
-    token = ConvaiToken.objects.select_related("session").get(pk=token.pk)
-    told = TokenEvent.objects.filter(kind__in=[EventKind.OWED, EventKind.SESSION_ENDED])
-    return (
-        (token.status, token.session.ended_at) == (TokenStatus.ACTIVE, None)
-        and not told.exists()
-        and not LogEntry.objects.exists()
-    )
-
-
-def confirmation(response: Any) -> dict[str, list[str]]:
-    """Return what the confirmation's form would post."""
-    fields = re.findall(
-        r'<input type="hidden" name="([^"]+)" value="([^"]*)">', response.content.decode()
-    )
-    data: dict[str, list[str]] = {}
-    for name, value in fields:
-        if name != "csrfmiddlewaretoken":
-            data.setdefault(name, []).append(html.unescape(value))
-    return data
-
-
-def test_revoking_asks_first_and_then_does_it_as_the_staff_member(revoker: Client) -> None:
-    session = make_session()
-    token, other = make_token(session, "one"), make_token(session, "two")
-
-    asked = act(revoker, TOKENS, "revoke_selected", token)
-    content = asked.content.decode()
-    assert untouched(token)
-    assert "Revoke the selected Convai tokens?" in content
-    assert token.fingerprint in content
-    assert other.fingerprint not in content
-    done = revoker.post(TOKENS, confirmation(asked), follow=True)
-
-    token.refresh_from_db()
-    assert token.status == TokenStatus.REVOKING
-    assert token.owed_since is not None
-    assert messages(done) == ["1 token is being revoked."]
-    event = TokenEvent.objects.get(kind=EventKind.OWED)
-    staff = get_user_model().objects.get(username="revoker")
-    assert (event.token, event.actor, event.detail) == (token, staff, "Revoked by staff")
-    other.refresh_from_db()
-    assert other.status == TokenStatus.ACTIVE
-    assert other.session.ended_at is None
-
-
-def test_ending_asks_first_and_then_does_it_as_the_staff_member(ender: Client) -> None:
-    session, other = make_session(), make_session("learner-2")
-    token = make_token(session)
-
-    asked = act(ender, SESSIONS, "end_selected", session)
-    content = asked.content.decode()
-    assert untouched(token)
-    assert "End the selected learner sessions?" in content
-    assert "kiosk-3" in content
-    assert "learner-2" not in content
-    done = ender.post(SESSIONS, confirmation(asked), follow=True)
-
-    session.refresh_from_db()
-    other.refresh_from_db()
-    token.refresh_from_db()
-    assert session.end_reason == EndReason.STAFF
-    assert session.ended_at is not None
-    assert token.status == TokenStatus.REVOKING
-    assert other.ended_at is None
-    assert messages(done) == ["1 learner session was ended."]
-    staff = get_user_model().objects.get(username="ender")
-    events = TokenEvent.objects.filter(kind__in=[EventKind.SESSION_ENDED, EventKind.OWED]).order_by(
-        "pk"
-    )
-    assert [(event.kind, event.actor) for event in events] == [
-        (EventKind.SESSION_ENDED, staff),
-        (EventKind.OWED, staff),
-    ]
-
-
-def test_a_revoked_token_is_dead_at_convai_and_the_learner_goes_on(
-    convai: Any, learner: Any, log_in: Any
-) -> None:
-    value = log_in().json()["convai"]["apiAuthToken"]
-    token = ConvaiToken.objects.get()
-    assert convai.connect(value) == 200
-
-    page = act(
-        staff_client("revoker", *VIEWS, "revoke_convaitoken"),
-        TOKENS,
-        "revoke_selected",
-        token,
-        confirmed="yes",
-    )
-
-    assert convai.live() == []
-    assert ConvaiToken.objects.get().status == TokenStatus.REVOKED
-    assert LearnerSession.objects.get().ended_at is None
-    assert value not in page.content.decode()
-
-
-def test_the_deed_stands_in_the_rows_history_and_the_staff_members(
+def test_an_action_stands_in_the_rows_history_and_the_staff_members(
     revoker: Client, ender: Client
 ) -> None:
     token = make_token()
@@ -256,64 +137,12 @@ def test_select_all_reaches_every_page_and_stays_within_the_filter(
     assert done.redirect_chain == [(address, 302)]
 
 
-def test_select_all_ends_the_sessions_of_every_page(
-    ender: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(base, "CHUNK", 7)
-    sessions = [make_session(f"learner-{number}") for number in range(60)]
-
-    asked = act(ender, SESSIONS, "end_selected", *sessions[:50], select_across="1")
-    done = ender.post(SESSIONS, confirmation(asked), follow=True)
-
-    assert messages(done) == ["60 learner sessions were ended."]
-    assert not LearnerSession.objects.open().exists()
-    assert LogEntry.objects.count() == 60
-
-
 def test_a_selection_without_select_all_is_all_that_is_touched(revoker: Client) -> None:
     tokens = [make_token(value=f"value-{number}") for number in range(3)]
 
     act(revoker, TOKENS, "revoke_selected", tokens[1], confirmed="yes")
 
     assert list(ConvaiToken.objects.filter(status=TokenStatus.REVOKING)) == [tokens[1]]
-
-
-def test_dead_tokens_are_left_out_and_the_page_says_so(revoker: Client) -> None:
-    session = make_session()
-    live = make_token(session, "live")
-    dead = make_token(session, "dead", status=TokenStatus.REVOKED, revoked_at=timezone.now())
-
-    asked = act(revoker, TOKENS, "revoke_selected", live, dead)
-    content = asked.content.decode()
-    assert "1 Convai token is affected." in content
-    assert "1 more is selected and needs nothing." in content
-    assert dead.fingerprint not in content
-    revoker.post(TOKENS, confirmation(asked))
-
-    dead.refresh_from_db()
-    assert dead.status == TokenStatus.REVOKED
-    assert [entry.object_id for entry in LogEntry.objects.all()] == [str(live.pk)]
-
-
-def test_nothing_to_revoke_is_told_without_a_question(revoker: Client) -> None:
-    token = make_token(status=TokenStatus.GONE)
-    wiped = make_token(value="wiped", status=TokenStatus.EXPIRED)
-    ConvaiToken.objects.filter(pk=wiped.pk).update(sealed="")
-
-    page = act(revoker, TOKENS, "revoke_selected", token, wiped)
-
-    assert messages(page) == ["None of the selected tokens is left to revoke. Nothing was done."]
-    assert "cl" in page.context
-
-
-def test_nothing_to_end_is_told_without_a_question(ender: Client) -> None:
-    session = make_session(ended_at=timezone.now(), end_reason=EndReason.LOGOUT)
-
-    page = act(ender, SESSIONS, "end_selected", session)
-
-    assert messages(page) == ["None of the selected learner sessions is open. Nothing was done."]
-    session.refresh_from_db()
-    assert session.end_reason == EndReason.LOGOUT
 
 
 @pytest.mark.parametrize(("address", "action", "permission"), ACTIONS)

@@ -1,0 +1,185 @@
+"""Convai tokens in the admin: the list, a token's page, and how staff revoke them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.utils import timezone
+
+from convai_tokens.lifecycle import audit
+from convai_tokens.lifecycle.sealing import fingerprint
+from convai_tokens.models import (
+    ConvaiToken,
+    EndReason,
+    EventKind,
+    LearnerSession,
+    TokenEvent,
+    TokenStatus,
+)
+from tests.convai_tokens.admin.rows import (
+    SESSIONS,
+    TOKENS,
+    VIEWS,
+    act,
+    confirmation,
+    listed,
+    make_session,
+    make_token,
+    messages,
+    staff_client,
+    untouched,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_token_list_tells_how_each_token_stands(auditor: Client) -> None:
+    session = make_session()
+    expires = timezone.now() + timedelta(minutes=30)
+    make_token(session, "active-one", expires_at=expires)
+    owed = make_token(
+        make_session(
+            "learner-2",
+            device="headset-9",
+            stack="session",
+            ended_at=timezone.now(),
+            end_reason=EndReason.PASSWORD_CHANGED,
+        ),
+        "owed-one",
+        status=TokenStatus.REVOKING,
+        owed_since=timezone.now() - timedelta(hours=2),
+    )
+
+    content = auditor.get(TOKENS).content.decode()
+    cells = dict(re.findall(r"field-(\w+)[^>]*>(.*?)</t[dh]>", content.split("<tbody>")[1]))
+    text = {name: re.sub("<[^>]+>", "", cell) for name, cell in cells.items()}
+
+    assert set(text) == {
+        *("fingerprint", "learner", "status", "left", "owed_now", "generated", "expires"),
+        *("stack", "device", "end_reason"),
+    }
+    # The rows come newest first, so that the last one read is the active token.
+    assert text["fingerprint"] == fingerprint("active-one")
+    assert text["learner"] == "learner"
+    assert text["status"] == "active"
+    assert re.fullmatch(r"0:29:5\d", text["left"])
+    assert text["owed_now"] == text["end_reason"] == "-"
+    assert text["expires"] == f"{timezone.localtime(expires):%Y-%m-%d %H:%M:%S}"
+    assert text["stack"] == "knox"
+    assert text["device"] == "kiosk-3"
+    for shown in ["revocation owed", "Password changed", "headset-9", "session"]:
+        assert shown in content
+    assert owed.owed_since is not None
+    assert f"{timezone.localtime(owed.owed_since):%H:%M:%S}" in content
+
+
+@pytest.mark.usefixtures("three_tokens")
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("owed=yes", 1),
+        ("status__exact=active", 2),
+        ("status__exact=revoking", 1),
+        ("q=learner", 2),
+        ("q=learn", 0),
+        (f"q={fingerprint('two')[:8]}", 1),
+        ("q=%20", 3),
+    ],
+)
+def test_filters_and_search_find(auditor: Client, query: str, found: int) -> None:
+    page = auditor.get(f"{TOKENS}?{query}")
+
+    assert page.status_code == 200
+    assert len(listed(page)) == found
+
+
+def test_a_token_page_shows_its_own_events_and_no_others(auditor: Client) -> None:
+    session = make_session()
+    token, other = make_token(session, "one"), make_token(session, "two")
+    audit.record(EventKind.EXTENDED, session.pk, token.pk, "detail of this token")
+    audit.record(EventKind.EXTENDED, session.pk, other.pk, "detail of the other")
+
+    content = auditor.get(f"{TOKENS}{token.pk}/change/").content.decode()
+
+    assert "detail of this token" in content
+    assert "detail of the other" not in content
+    assert f"{SESSIONS}{session.pk}/change/" in content
+
+
+def test_revoking_asks_first_and_then_does_it_as_the_staff_member(revoker: Client) -> None:
+    session = make_session()
+    token, other = make_token(session, "one"), make_token(session, "two")
+
+    asked = act(revoker, TOKENS, "revoke_selected", token)
+    content = asked.content.decode()
+    assert untouched(token)
+    assert "Revoke the selected Convai tokens?" in content
+    assert token.fingerprint in content
+    assert other.fingerprint not in content
+    done = revoker.post(TOKENS, confirmation(asked), follow=True)
+
+    token.refresh_from_db()
+    assert token.status == TokenStatus.REVOKING
+    assert token.owed_since is not None
+    assert messages(done) == ["1 token is being revoked."]
+    event = TokenEvent.objects.get(kind=EventKind.OWED)
+    staff = get_user_model().objects.get(username="revoker")
+    assert (event.token, event.actor, event.detail) == (token, staff, "Revoked by staff")
+    other.refresh_from_db()
+    assert other.status == TokenStatus.ACTIVE
+    assert other.session.ended_at is None
+
+
+def test_a_revoked_token_is_dead_at_convai_and_the_learner_goes_on(
+    convai: Any, learner: Any, log_in: Any
+) -> None:
+    value = log_in().json()["convai"]["apiAuthToken"]
+    token = ConvaiToken.objects.get()
+    assert convai.connect(value) == 200
+
+    page = act(
+        staff_client("revoker", *VIEWS, "revoke_convaitoken"),
+        TOKENS,
+        "revoke_selected",
+        token,
+        confirmed="yes",
+    )
+
+    assert convai.live() == []
+    assert ConvaiToken.objects.get().status == TokenStatus.REVOKED
+    assert LearnerSession.objects.get().ended_at is None
+    assert value not in page.content.decode()
+
+
+def test_dead_tokens_are_left_out_and_the_page_says_so(revoker: Client) -> None:
+    session = make_session()
+    live = make_token(session, "live")
+    dead = make_token(session, "dead", status=TokenStatus.REVOKED, revoked_at=timezone.now())
+
+    asked = act(revoker, TOKENS, "revoke_selected", live, dead)
+    content = asked.content.decode()
+    assert "1 Convai token is affected." in content
+    assert "1 more is selected and needs nothing." in content
+    assert dead.fingerprint not in content
+    revoker.post(TOKENS, confirmation(asked))
+
+    dead.refresh_from_db()
+    assert dead.status == TokenStatus.REVOKED
+    assert [entry.object_id for entry in LogEntry.objects.all()] == [str(live.pk)]
+
+
+def test_nothing_to_revoke_is_told_without_a_question(revoker: Client) -> None:
+    token = make_token(status=TokenStatus.GONE)
+    wiped = make_token(value="wiped", status=TokenStatus.EXPIRED)
+    ConvaiToken.objects.filter(pk=wiped.pk).update(sealed="")
+
+    page = act(revoker, TOKENS, "revoke_selected", token, wiped)
+
+    assert messages(page) == ["None of the selected tokens is left to revoke. Nothing was done."]
+    assert "cl" in page.context
