@@ -96,7 +96,7 @@ def test_a_knox_login_that_the_replica_has_not_heard_of_is_found(learner: Any) -
 
 
 @pytest.mark.parametrize("model", [LearnerSession, ConvaiToken])
-def test_a_deed_of_staff_that_the_replica_has_not_heard_of_is_in_the_admins_history(
+def test_an_action_of_staff_that_the_replica_has_not_heard_of_is_in_the_admins_history(
     convai: Any,
     log_in: Any,
     learner: Any,
@@ -106,15 +106,15 @@ def test_a_deed_of_staff_that_the_replica_has_not_heard_of_is_in_the_admins_hist
     model: Any,
 ) -> None:
     log_in()
-    page = admin.site.get_model_admin(model)
+    page: Any = admin.site.get_model_admin(model)
     request = RequestFactory().post("/", {"confirmed": "1"})
     request.user = make_user("staff")
     settings.DATABASE_ROUTERS = [f"{__name__}.ReplicaRouter"]
     told: list[str] = []
     monkeypatch.setattr(page, "message_user", lambda request, text, level: told.append(text))
-    deed = page.end_selected if model is LearnerSession else page.revoke_selected
+    (action,) = page.actions
 
-    deed(request, model.objects.using("default"))
+    action(page, request, page.get_queryset(request))
 
     assert told[0].startswith("1 ")
     assert LogEntry.objects.using("default").count() == 1

@@ -7,11 +7,13 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.db.models import QuerySet
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from convai_tokens.admin import base
-from convai_tokens.models import ConvaiToken, TokenEvent, TokenStatus
+from convai_tokens.admin import actions
+from convai_tokens.lifecycle import ending
+from convai_tokens.models import ConvaiToken, EventKind, TokenEvent, TokenStatus
 from tests.convai_tokens.admin.rows import (
     SESSIONS,
     TOKENS,
@@ -115,8 +117,8 @@ def test_the_confirmation_is_safe_from_other_sites(
 def test_select_all_reaches_every_page_and_stays_within_the_filter(
     revoker: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "CHUNK", 7)
-    monkeypatch.setattr(base, "SHOWN", 10)
+    monkeypatch.setattr(actions, "CHUNK", 7)
+    monkeypatch.setattr(actions, "SHOWN", 10)
     mine = [make_token(make_session(), f"mine-{number}") for number in range(60)]
     make_token(make_session("learner-2"), "theirs")
     address = f"{TOKENS}?q=learner"
@@ -161,6 +163,30 @@ def test_a_confirmation_that_comes_too_late_claims_nothing(
     assert messages(again)[0].startswith("0 ")
     assert TokenEvent.objects.count() == events
     assert LogEntry.objects.count() == 1
+
+
+def test_what_somebody_else_does_meanwhile_stays_theirs(
+    revoker: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, theirs = make_token(value="mine"), make_token(value="theirs")
+    somebody = get_user_model().objects.create_user("somebody")
+
+    def chunks_while_somebody_revokes(selected: QuerySet[ConvaiToken]) -> list[list[int]]:
+        keys = [token.pk for token in selected]
+        one = ConvaiToken.primary.filter(pk=theirs.pk)
+        ending.revoke_tokens(one, detail="Revoked by somebody", actor=somebody)
+        return [keys]
+
+    monkeypatch.setattr(actions, "chunks", chunks_while_somebody_revokes)
+    page = act(revoker, TOKENS, "revoke_selected", mine, theirs, confirmed="yes")
+
+    assert messages(page) == ["1 token is being revoked."]
+    assert [entry.object_id for entry in LogEntry.objects.all()] == [str(mine.pk)]
+    owed = TokenEvent.objects.filter(kind=EventKind.OWED)
+    assert dict(owed.values_list("token", "actor__username")) == {
+        mine.pk: "revoker",
+        theirs.pk: "somebody",
+    }
 
 
 def test_the_confirmation_costs_as_many_queries_for_40_rows_as_for_one(revoker: Client) -> None:

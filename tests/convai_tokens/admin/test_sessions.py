@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from convai_tokens.admin import base
+from convai_tokens.admin import actions
 from convai_tokens.lifecycle import ending
 from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.models import (
@@ -169,7 +169,7 @@ def test_ending_asks_first_and_then_does_it_as_the_staff_member(ender: Client) -
 def test_select_all_ends_the_sessions_of_every_page(
     ender: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "CHUNK", 7)
+    monkeypatch.setattr(actions, "CHUNK", 7)
     sessions = [make_session(f"learner-{number}") for number in range(60)]
 
     asked = act(ender, SESSIONS, "end_selected", *sessions[:50], select_across="1")
