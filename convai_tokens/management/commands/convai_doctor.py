@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import signal
 import sys
 import textwrap
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from ...doctor import installation as health
 from ...doctor import network as health_convai
 from ...doctor import trial as health_token
 from ...doctor.step import Status, Step, skipped, verdict
+from ..stopping import stop_signals
 
 EXIT = {Status.OK: 0, Status.WARNING: 1, Status.FAILED: 2}
 MARKS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILED: "✗", Status.SKIPPED: "-"}
@@ -80,29 +79,6 @@ def _ask_convai(take: Callable[[Step], bool], why_not: str, *, has_key: bool) ->
 
 
 @contextmanager
-def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Let SIGTERM and SIGINT end the run after the step under way; yield what tells whether.
-
-    A token whose generate call is broken off can't be revoked. A second signal is obeyed at once.
-    """
-    asked: list[int] = []
-
-    def note(number: int, frame: object) -> None:
-        asked.append(number)
-        if len(asked) > 1:
-            raise KeyboardInterrupt
-
-    is_main = threading.current_thread() is threading.main_thread()
-    numbers = (signal.SIGTERM, signal.SIGINT) if is_main else ()
-    before = [(number, signal.signal(number, note)) for number in numbers]
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
-
-
-@contextmanager
 def logging_on_stderr() -> Iterator[None]:
     """Keep log lines out of stdout: with ``--json`` that is the document's."""
     handlers = [
@@ -140,7 +116,8 @@ class Command(BaseCommand):
             if not options["json"] and (verbosity or step.cause):
                 self._show(step)
 
-        with logging_on_stderr(), stop_signals() as stopped:
+        # The step under way may end: a token whose generate call is broken off can't be revoked.
+        with logging_on_stderr(), stop_signals(second_interrupts=True) as stopped:
 
             def tell(step: Step) -> None:
                 show(step)

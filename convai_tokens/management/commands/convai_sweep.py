@@ -1,14 +1,11 @@
-"""``manage.py convai_sweep``: pay owed revocations and tidy up, once or again and again."""
+"""``manage.py convai_sweep``: revoke what is owed and tidy up, once or again and again."""
 
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +14,7 @@ from django.db import close_old_connections
 
 from ...convai.client import MAX_THREADS
 from ...lifecycle.sweep import SweepReport, count_owed, sweep
+from ..stopping import stop_signals
 
 logger = logging.getLogger("convai_tokens")
 
@@ -37,23 +35,6 @@ def calls_at_once(text: str) -> int:
     if number > MAX_THREADS:
         raise ArgumentTypeError(f"{number} is more than {MAX_THREADS}; run several processes")
     return number
-
-
-@contextmanager
-def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Let SIGTERM and SIGINT ask the sweep to stop; yield what tells whether one has."""
-    asked: list[int] = []  # not an Event: a handler that sets one may find it locked
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    is_main = threading.current_thread() is threading.main_thread()
-    previous = [
-        (number, signal.signal(number, lambda number, _: asked.append(number)))
-        for number in (numbers if is_main else ())
-    ]
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in previous:
-            signal.signal(number, handler)
 
 
 def pause(seconds: int, stopped: Callable[[], bool]) -> bool:
