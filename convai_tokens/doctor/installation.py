@@ -1,6 +1,6 @@
 """The doctor's steps that call nobody: settings, tables, keys, what is owed, cache and sweep.
 
-Each names its likely cause and fix. Those that ask Convai are in ``network.py``.
+Each names its likely cause and fix. Those on the way to Convai are in ``network.py``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..exceptions import SealBroken
 from ..lifecycle.sealing import seal, unseal
 from ..lifecycle.sweep import last_seen
 from ..models import ConvaiToken, EventKind, TokenEvent, TokenStatus, database
-from .step import Status, Step, failed, ok, skipped, timed, warning
+from .step import Finding, Status, failed, ok, skipped, warning
 
 SAMPLE, MOST_OWED = 50, 500  # sealed values that are opened
 OWED_LONG = timedelta(minutes=15)  # above revocation.LONGEST_DELAY: tried more than once
@@ -33,14 +33,12 @@ OVERDUE = timedelta(minutes=5)
 GIVEN_UP = timedelta(days=7)
 SWEEP_LATE, SWEEP_LOST = timedelta(minutes=15), timedelta(hours=2)
 START_THE_SWEEP = "Run manage.py convai_sweep --watch as a service, or convai_sweep from cron."
-
-
 # What the steps api_key, base_url and middleware tell themselves.
 TOLD_ELSEWHERE = {f"convai_tokens.{number}" for number in ("E001", "E002", "E004", "E005")}
 
 
-def _judged(messages: Iterable[CheckMessage], detail: str) -> Step:
-    """Return the step for what system checks say; ``detail`` is for when they say nothing."""
+def _judged(messages: Iterable[CheckMessage], detail: str) -> Finding:
+    """Judge what system checks say; ``detail`` is for when they say nothing."""
     found = [message for message in messages if not message.is_silenced()]
     if not found:
         return ok(detail)
@@ -50,8 +48,7 @@ def _judged(messages: Iterable[CheckMessage], detail: str) -> Step:
     return judge(told, "The settings of the LMS.", " ".join(fixes))
 
 
-@timed
-def api_key() -> Step:
+def api_key() -> Finding:
     """Is there a key that fits into a header? It is never shown."""
     try:
         key = app_settings.api_key()
@@ -74,8 +71,7 @@ def api_key() -> Step:
     return ok("Present (never shown).")
 
 
-@timed
-def base_url() -> Step:
+def base_url() -> Finding:
     """Would the key travel safely, and whereto?"""
     try:
         url = urlsplit(str(app_settings.BASE_URL))
@@ -89,21 +85,18 @@ def base_url() -> Step:
     return _judged((it for it in values if it.id == "convai_tokens.E002"), where)
 
 
-@timed
-def system_checks() -> Step:
+def system_checks() -> Finding:
     """Do the app's own system checks pass, but for those that have a step here?"""
     messages = (message for check in CHECKS for message in check(None))
     return _judged((it for it in messages if it.id not in TOLD_ELSEWHERE), "All pass.")
 
 
-@timed
-def middleware() -> Step:
+def middleware() -> Finding:
     """Is the middleware there, and inside of those that it needs?"""
     return _judged(site.check_middleware(None), "In place.")
 
 
-@timed
-def migrations() -> Step:
+def migrations() -> Finding:
     """Are the app's tables as this version wants them?"""
     executor = MigrationExecutor(connections[database()])
     targets = [leaf for leaf in executor.loader.graph.leaf_nodes() if leaf[0] == "convai_tokens"]
@@ -115,8 +108,7 @@ def migrations() -> Step:
     return failed(f"Not applied: {missing}.", cause, "Run manage.py migrate.")
 
 
-@timed
-def encryption_keys() -> Step:
+def encryption_keys() -> Finding:
     """Do the keys open the newest and oldest sealed values, and those that are owed?"""
     unseal(seal("any value", 0), 0)  # raises if it doesn't open again
     tokens = ConvaiToken.primary.exclude(sealed="").only("sealed", "status")
@@ -164,8 +156,7 @@ def _age(period: timedelta) -> str:
     return f"{round(seconds / 86400)} days"
 
 
-@timed
-def owed() -> Step:
+def owed() -> Finding:
     """How much is owed, and for how long?"""
     tokens = ConvaiToken.primary.owed()
     count = tokens.count()
@@ -190,8 +181,7 @@ def owed() -> Step:
     return (failed if age > horizon / 2 else warning)(detail, cause, fix)
 
 
-@timed
-def given_up() -> Step:
+def given_up() -> Finding:
     """How many tokens of late ended without Convai's confirmation?"""
     since = timezone.now() - GIVEN_UP
     events = TokenEvent.primary.filter(at__gte=since)
@@ -218,14 +208,13 @@ def cache_is_shared() -> bool:
     return not site.check_shared_cache(None)
 
 
-@timed
-def cache() -> Step:
+def cache() -> Finding:
     """Does the default cache keep things, and is it shared?"""
     backend = str(settings.CACHES["default"]["BACKEND"]).rpartition(".")[2]
     key = f"convai_tokens.doctor.{uuid.uuid4()}"  # two doctors may be at it
     try:
-        default_cache.set(key, "kept", timeout=60)
-        kept = default_cache.get(key) == "kept"
+        default_cache.set(key, "there", timeout=60)
+        is_there = default_cache.get(key) == "there"
         default_cache.delete(key)
     except Exception as error:  # noqa: BLE001 - each backend has its own
         cause = "The cache's server is down or out of reach, or its table is missing."
@@ -237,18 +226,17 @@ def cache() -> Step:
         cause = "Each process throttles by itself, and the sweep can't tell others that it ran."
         fix = "Use Redis, Memcached or the database as CACHES['default']."
         return warning(f"{backend} is not shared between processes.", cause, fix)
-    if not kept:
+    if not is_there:
         cause = "The cache's server is down (some backends keep quiet about it) or full."
         return failed(f"{backend} keeps nothing.", cause, "Check the cache's server.")
     return ok(f"{backend}, shared between processes.")
 
 
-@timed
-def sweep() -> Step:
+def sweep() -> Finding:
     """When did a sweep last come to its end?"""
     if not cache_is_shared():
         why = "Can't be known: the default cache belongs to one process. See overdue instead."
-        return skipped("sweep", why)
+        return skipped(why)
     seen = last_seen()
     if seen is None:
         cause = "The sweep was never set up, or the cache was emptied since it last ran."
@@ -262,18 +250,17 @@ def sweep() -> Step:
     return judge(detail, cause, f"See its log, and failed= in its line. {START_THE_SWEEP}")
 
 
-@timed
-def overdue(swept: Step) -> Step:
-    """Is something due that nobody claims? ``swept`` is what ``sweep`` found."""
+def overdue(swept: Status) -> Finding:
+    """Is something due that nobody claims? ``swept`` is how the step sweep ended."""
     due = ConvaiToken.primary.due(timezone.now() - OVERDUE)
     count = due.count()
     detail = f"Revocations due and unclaimed for more than {_age(OVERDUE)}: {count}."
     if not count:
         return ok(detail)
-    if swept.status is Status.OK:
+    if swept is Status.OK:
         cause = "The sweep runs, but Convai fails it, so that it stops early."
         return warning(detail, cause, "See generate and revoke; what is owed is kept meanwhile.")
-    if swept.status is Status.SKIPPED:
+    if swept is Status.SKIPPED:
         cause = "The sweep isn't running, or Convai fails it: which, this process can't know."
         return failed(detail, cause, f"See generate and revoke. If they are ok: {START_THE_SWEEP}")
     return failed(detail, "The sweep isn't running.", START_THE_SWEEP)

@@ -21,7 +21,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from ..conf import app_settings
 from ..convai.deadline import call_within
-from .step import Step, failed, ok, skipped, timed, warning
+from .step import Finding, failed, ok, skipped, warning
 
 CERTIFICATE_ENDS = timedelta(days=7)  # the shortest certificates in use live for about that long
 CLOCK_DIFFERS, CLOCK_WRONG = timedelta(seconds=30), timedelta(minutes=5)
@@ -50,8 +50,7 @@ def _address() -> tuple[SplitResult, tuple[str, int]]:
     return url, (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
 
 
-@timed
-def network() -> Step:
+def network() -> Finding:
     """Is the name resolved, and does somebody listen?"""
     _, address = _address()
     timeout = app_settings.CONNECT_TIMEOUT
@@ -75,12 +74,11 @@ def network() -> Step:
     return ok(f"{where} answers.")
 
 
-@timed
-def tls() -> Step:
+def tls() -> Finding:
     """Does the certificate satisfy the client, and for how long?"""
     url, address = _address()
     if url.scheme != "https":
-        return skipped("tls", "Not applicable: plain http on loopback.")
+        return skipped("Not applicable: plain http on loopback.")
     # As the client has it, through requests: its own bundle, whatever the system or environment.
     context = create_urllib3_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
@@ -113,8 +111,7 @@ def tls() -> Step:
     return warning(detail, "Convai is late to replace it.", "Tell Convai's support in time.")
 
 
-@timed
-def clock() -> Step:
+def clock() -> Finding:
     """Do Convai's clock (its ``Date`` header) and ours agree? Asked without the key."""
     timeout = app_settings.READ_TIMEOUT
 

@@ -1,21 +1,17 @@
-"""What a step of the doctor finds, and how it is judged.
+"""A step of the doctor, what it found, and how that is judged.
 
-Texts in a step never hold a key, a token, a password of a URL, or the words of an exception that
-isn't ours.
+Texts in a finding never hold a key, a token, a password of a URL, or the words of an exception
+that isn't ours.
 """
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import ParamSpec
 
 from django.db import DatabaseError
-
-P = ParamSpec("P")
 
 
 class Status(StrEnum):
@@ -28,8 +24,11 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Step:
-    """What one step found. ``cause`` and ``fix`` are empty unless something is to be done."""
+class Finding:
+    """What one step found. ``cause`` and ``fix`` are empty unless something is to be done.
+
+    ``milliseconds`` is what the step took, and ``None`` for one that was not taken to its end.
+    """
 
     status: Status
     detail: str
@@ -39,53 +38,81 @@ class Step:
     milliseconds: float | None = None
 
 
-def ok(detail: str) -> Step:
-    """Return a step without anything to be done."""
-    return Step(Status.OK, detail)
+@dataclass(frozen=True)
+class Step:
+    """One step: its stable name, what it does, and which earlier steps it needs.
+
+    ``needs`` tells, by the name of an earlier step, why this one is skipped when that one failed;
+    when that one was not taken either, its reason is passed on. ``skip`` is why this one is not to
+    be taken at all. ``if_interrupted`` makes what is told when the step is broken off.
+    """
+
+    name: str
+    run: Callable[[], Finding]
+    needs: Mapping[str, str] = field(default_factory=dict)
+    skip: str = ""
+    if_interrupted: Callable[[], Finding] | None = None
 
 
-def warning(detail: str, cause: str, fix: str) -> Step:
-    """Return a step that somebody should look into."""
-    return Step(Status.WARNING, detail, cause, fix)
+def ok(detail: str) -> Finding:
+    """Return a finding without anything to be done."""
+    return Finding(Status.OK, detail)
 
 
-def failed(detail: str, cause: str, fix: str) -> Step:
-    """Return a step that keeps the app from its work."""
-    return Step(Status.FAILED, detail, cause, fix)
+def warning(detail: str, cause: str, fix: str) -> Finding:
+    """Return a finding that somebody should look into."""
+    return Finding(Status.WARNING, detail, cause, fix)
 
 
-def skipped(name: str, why: str) -> Step:
-    """Return a step that was not taken."""
-    return Step(Status.SKIPPED, why, name=name)
+def failed(detail: str, cause: str, fix: str) -> Finding:
+    """Return a finding that keeps the app from its work."""
+    return Finding(Status.FAILED, detail, cause, fix)
 
 
-def timed(function: Callable[P, Step]) -> Callable[P, Step]:
-    """Give the step its name and duration; make a failed step of whatever it raises."""
-
-    @functools.wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> Step:
-        started = time.monotonic()
-        try:
-            found = function(*args, **kwargs)
-        except DatabaseError as error:
-            found = failed(
-                f"The database raised {type(error).__name__}.",
-                "The database can't be reached, or a table is missing.",
-                "Check DATABASES; run manage.py migrate (and createcachetable, where used).",
-            )
-        except Exception as error:  # noqa: BLE001 - the doctor reports, whatever it meets
-            found = failed(
-                f"This step raised {type(error).__name__}.",
-                "A setting of the wrong kind, or code or a server of your own that fails.",
-                "Mend what other steps report first; then run manage.py check.",
-            )
-        took = round((time.monotonic() - started) * 1000, 1)
-        return replace(found, name=function.__name__, milliseconds=took)
-
-    return run
+def skipped(why: str) -> Finding:
+    """Return the finding of a step with nothing to look at, or that was not taken."""
+    return Finding(Status.SKIPPED, why)
 
 
-def verdict(steps: Iterable[Step]) -> Status:
-    """Return the worst of the steps' statuses; skipped ones count as ok."""
-    found = {step.status for step in steps}
-    return next((worst for worst in (Status.FAILED, Status.WARNING) if worst in found), Status.OK)
+def take(step: Step, found: Mapping[str, Finding]) -> Finding:
+    """Take the step unless an earlier one rules it out; name and time what it found.
+
+    ``found`` holds the findings of the earlier steps by their names. Whatever the step raises
+    becomes a failed finding, without the exception's words.
+    """
+    if why := step.skip or _why_not(step, found):
+        return replace(skipped(why), name=step.name)
+    started = time.monotonic()
+    try:
+        finding = step.run()
+    except DatabaseError as error:
+        finding = failed(
+            f"The database raised {type(error).__name__}.",
+            "The database can't be reached, or a table is missing.",
+            "Check DATABASES; run manage.py migrate (and createcachetable, where used).",
+        )
+    except Exception as error:  # noqa: BLE001 - the doctor reports, whatever it meets
+        finding = failed(
+            f"This step raised {type(error).__name__}.",
+            "A setting of the wrong kind, or code or a server of your own that fails.",
+            "Mend what other steps report first; then run manage.py check.",
+        )
+    took = round((time.monotonic() - started) * 1000, 1)
+    return replace(finding, name=step.name, milliseconds=took)
+
+
+def _why_not(step: Step, found: Mapping[str, Finding]) -> str:
+    for name, why in step.needs.items():
+        needed = found[name]
+        if needed.status is Status.FAILED:
+            return why
+        if needed.milliseconds is None:
+            return needed.detail
+    return ""
+
+
+def verdict(findings: Iterable[Finding]) -> Status:
+    """Return the worst of the findings' statuses; skipped ones count as ok."""
+    statuses = {finding.status for finding in findings}
+    worst_first = (Status.FAILED, Status.WARNING)
+    return next((worst for worst in worst_first if worst in statuses), Status.OK)

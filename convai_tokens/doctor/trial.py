@@ -9,18 +9,17 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from django.db import connections
 from django.utils import timezone
 
 from ..conf import Secret, app_settings
 from ..convai.client import ConvaiClient
 from ..exceptions import ConvaiTokensError, ErrorCode, TokenGone
 from .network import TRY_LATER
-from .step import Step, failed, ok, skipped, timed, warning
+from .step import Finding, failed, ok, warning
 
 LIFETIME = (timedelta(minutes=30), timedelta(minutes=90))  # Convai documents about an hour
 PAUSES = (0.0, 1.0, 2.0)  # seconds before each try to revoke the doctor's own token
@@ -29,7 +28,7 @@ LONGEST_PAUSE = 5.0  # seconds; more than that isn't waited for Convai's Retry-A
 T = TypeVar("T")
 
 # The client's outcomes, by code: likely cause, and fix.
-HINTS = {
+REMEDIES = {
     ErrorCode.CONVAI_TIMEOUT: (
         "Convai is slow or hangs, or a firewall swallows the answer.",
         TRY_LATER,
@@ -68,10 +67,66 @@ UNEXPECTED = (
 
 @dataclass
 class Trial:
-    """The throw-away token of one examination; ``ends`` is aware UTC."""
+    """The throw-away token of one examination, until it is revoked; ``ends`` is aware UTC.
+
+    It is no learner's, so it gets no row: the audit is about learner sessions, and nobody ever
+    holds the value.
+    """
 
     value: Secret = field(default_factory=Secret)
     ends: datetime = field(default_factory=timezone.now)
+
+    def generate(self) -> Finding:
+        """Generate the throw-away token."""
+        try:
+            generated, notes = _ask(lambda client: client.generate())
+        except ConvaiTokensError as error:
+            maybe = " A token that nobody has may be alive." if error.maybe_done else ""
+            return _told(error, maybe)
+        self.value, self.ends = generated.value, generated.expires_at
+        return _lifetime("Generated", self.ends, notes, LIFETIME[1])
+
+    def extend(self) -> Finding:
+        """Extend it. A withdrawn page of Convai's had 24 hours by this: fine below the horizon."""
+        try:
+            ends, notes = _ask(lambda client: client.extend(self.value))
+        except ConvaiTokensError as error:
+            return _told(error)
+        self.ends = max(self.ends, ends)
+        return _lifetime("Extended", ends, notes, app_settings.REVOKE_HORIZON)
+
+    def revoke(self) -> Finding:
+        """Forget it and revoke it, with a few tries: it must not be left behind."""
+        value, self.value = self.value, Secret()
+        earlier: list[ConvaiTokensError] = []
+        for pause in PAUSES:
+            asked = earlier[-1].retry_after or 0.0 if earlier else 0.0
+            time.sleep(min(max(pause, asked), LONGEST_PAUSE))
+            try:
+                _ask(lambda client: client.revoke(value))
+            except TokenGone as error:
+                # For the app it is as good as revoked, so that nothing else would ever tell.
+                if not any(it.maybe_done for it in earlier):
+                    return _told(error, f" {self._still_alive()}")
+            except ConvaiTokensError as error:
+                earlier.append(error)
+                continue
+            if not earlier:
+                return ok("Revoked.")
+            remedy = REMEDIES.get(earlier[-1].code, UNEXPECTED)
+            return warning(f"Revoked, but a try before got {earlier[-1].describe()}", *remedy)
+        return _told(earlier[-1], f" {self._still_alive()}")
+
+    def revoke_interrupted(self) -> Finding:
+        """Return the finding for a revocation that was broken off."""
+        cause, fix = "The doctor was interrupted.", "Nothing to do: it ends by itself."
+        return failed(self._still_alive(), cause, fix)
+
+    def _still_alive(self) -> str:
+        return (
+            f"The doctor's own token was NOT revoked: it lives until {self.ends:%H:%M} UTC. "
+            "Nobody has its value, which is forgotten now."
+        )
 
 
 @contextmanager
@@ -106,12 +161,12 @@ def _ask(call: Callable[[ConvaiClient], T]) -> tuple[T, list[str]]:
         return call(client), notes
 
 
-def _told(error: ConvaiTokensError, more: str = "") -> Step:
-    """Return the failed step for an outcome of the client, whose texts hold no secret."""
-    return failed(f"{error.describe()}{more}", *HINTS.get(error.code, UNEXPECTED))
+def _told(error: ConvaiTokensError, more: str = "") -> Finding:
+    """Return the failed finding for an outcome of the client, whose texts hold no secret."""
+    return failed(f"{error.describe()}{more}", *REMEDIES.get(error.code, UNEXPECTED))
 
 
-def _lifetime(verb: str, ends: datetime, notes: list[str], longest: timedelta) -> Step:
+def _lifetime(verb: str, ends: datetime, notes: list[str], longest: timedelta) -> Finding:
     """Judge the time that Convai gave the token."""
     lives = ends - timezone.now()
     if notes:
@@ -124,82 +179,3 @@ def _lifetime(verb: str, ends: datetime, notes: list[str], longest: timedelta) -
     cause = "The clocks differ, or Convai has changed how long its tokens live."
     fix = "If the step clock is ok, ask Convai; REVOKE_HORIZON must be longer than tokens live."
     return warning(detail, cause, fix)
-
-
-def try_token(tell: Callable[[Step], object]) -> None:
-    """Generate, extend and revoke a token of the doctor's own; tell each step.
-
-    It is revoked whatever comes between, an interruption included. It is no learner's, so it gets
-    no row: the audit is about learner sessions, and nobody ever holds the value.
-    """
-    if any(it.in_atomic_block for it in connections.all(initialized_only=True)):
-        raise RuntimeError("Convai must not be called while a transaction is open.")
-    trial = Trial()
-    found = generate(trial)
-    if not trial.value:
-        for unneeded in (found, *(skipped(it, "No token.") for it in ("extend", "revoke"))):
-            tell(unneeded)
-        return
-    try:
-        tell(found)
-        tell(extend(trial))
-    finally:
-        cause, fix = "The doctor was interrupted.", "Nothing to do: it ends by itself."
-        last = replace(failed(_still_alive(trial), cause, fix), name="revoke")
-        try:
-            last = revoke(trial)
-        finally:
-            tell(last)
-
-
-def _still_alive(trial: Trial) -> str:
-    return (
-        f"The doctor's own token was NOT revoked: it lives until {trial.ends:%H:%M} UTC. "
-        "Nobody has its value, which is forgotten now."
-    )
-
-
-@timed
-def generate(trial: Trial) -> Step:
-    """Generate the throw-away token."""
-    try:
-        generated, notes = _ask(lambda client: client.generate())
-    except ConvaiTokensError as error:
-        maybe = " A token that nobody has may be alive." if error.maybe_done else ""
-        return _told(error, maybe)
-    trial.value, trial.ends = generated.value, generated.expires_at
-    return _lifetime("Generated", trial.ends, notes, LIFETIME[1])
-
-
-@timed
-def extend(trial: Trial) -> Step:
-    """Extend it. A withdrawn page of Convai's had this give 24 hours: fine below the horizon."""
-    try:
-        ends, notes = _ask(lambda client: client.extend(trial.value))
-    except ConvaiTokensError as error:
-        return _told(error)
-    trial.ends = max(trial.ends, ends)
-    return _lifetime("Extended", ends, notes, app_settings.REVOKE_HORIZON)
-
-
-@timed
-def revoke(trial: Trial) -> Step:
-    """Revoke it, with a few tries: it must not be left behind."""
-    earlier: list[ConvaiTokensError] = []
-    for pause in PAUSES:
-        asked = earlier[-1].retry_after or 0.0 if earlier else 0.0
-        time.sleep(min(max(pause, asked), LONGEST_PAUSE))
-        try:
-            _ask(lambda client: client.revoke(trial.value))
-        except TokenGone as error:
-            # For the app it is as good as revoked, so that nothing else would ever tell.
-            if not any(it.maybe_done for it in earlier):
-                return _told(error, f" {_still_alive(trial)}")
-        except ConvaiTokensError as error:
-            earlier.append(error)
-            continue
-        if not earlier:
-            return ok("Revoked.")
-        hint = HINTS.get(earlier[-1].code, UNEXPECTED)
-        return warning(f"Revoked, but a try before got {earlier[-1].describe()}", *hint)
-    return _told(earlier[-1], f" {_still_alive(trial)}")

@@ -17,65 +17,21 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from ... import __version__
-from ...doctor import installation as health
-from ...doctor import network as health_convai
-from ...doctor import trial as health_token
-from ...doctor.step import Status, Step, skipped, verdict
+from ...doctor.examination import examine
+from ...doctor.step import Finding, Status, verdict
 from ..stopping import stop_signals
 
 EXIT = {Status.OK: 0, Status.WARNING: 1, Status.FAILED: 2}
 MARKS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILED: "✗", Status.SKIPPED: "-"}
 PLAIN_MARKS = {**MARKS, Status.OK: "+", Status.FAILED: "x"}  # for a terminal without UTF-8
 INDENT = " " * 29  # mark, name and milliseconds
-CALLS = ("network", "tls", "clock", "generate", "extend", "revoke")
-TABLES = ("encryption_keys", "owed", "given_up")
-INTERRUPTED = Step(
+INTERRUPTED = Finding(
     Status.FAILED,
     "Interrupted before all steps were taken.",
     "Ctrl-C, or a time limit of whatever runs the doctor.",
     "Run it again, with more time: a Convai that hangs makes it take up to a minute.",
     name="doctor",
 )
-UNREADABLE = "The tables can't be read."
-
-
-def examine(tell: Callable[[Step], None], *, offline: bool = False) -> None:
-    """Take all steps, and tell each as soon as it is done."""
-    done: dict[str, Step] = {}
-
-    def take(step: Step) -> bool:
-        done[step.name] = step
-        tell(step)
-        return step.status is not Status.FAILED
-
-    has_key = take(health.api_key())
-    reach = "" if take(health.base_url()) else "BASE_URL can't be used."
-    take(health.system_checks())
-    take(health.middleware())
-    _ask_convai(take, "Not called, as --offline says." if offline else reach, has_key=has_key)
-    has_tables = take(health.migrations())
-    for name in TABLES:
-        take(getattr(health, name)() if has_tables else skipped(name, UNREADABLE))
-    has_cache = take(health.cache())
-    take(health.sweep() if has_cache else skipped("sweep", "The cache can't be asked."))
-    take(health.overdue(done["sweep"]) if has_tables else skipped("overdue", UNREADABLE))
-
-
-def _ask_convai(take: Callable[[Step], bool], why_not: str, *, has_key: bool) -> None:
-    """Take the steps that call Convai, up to where the next ones can only fail."""
-    names = list(CALLS)
-    if not why_not and not take(getattr(health_convai, names.pop(0))()):
-        why_not = "Convai is not reached."
-    if not why_not and not take(getattr(health_convai, names.pop(0))()):
-        why_not = "The API key travels over no connection that isn't trusted."
-    if not why_not:
-        take(getattr(health_convai, names.pop(0))())
-        why_not = "" if has_key else "There is no API key to call with."
-    if not why_not:
-        health_token.try_token(take)
-        return
-    for name in names:
-        take(skipped(name, why_not))
 
 
 @contextmanager
@@ -109,18 +65,18 @@ class Command(BaseCommand):
         parser.add_argument("--offline", action="store_true", help="don't call Convai")
 
     def handle(self, *args: Any, offline: bool, verbosity: int, **options: Any) -> None:
-        steps: list[Step] = []
+        findings: list[Finding] = []
 
-        def show(step: Step) -> None:
-            steps.append(step)
-            if not options["json"] and (verbosity or step.cause):
-                self._show(step)
+        def show(finding: Finding) -> None:
+            findings.append(finding)
+            if not options["json"] and (verbosity or finding.cause):
+                self._show(finding)
 
         # The step under way may end: a token whose generate call is broken off can't be revoked.
         with logging_on_stderr(), stop_signals(second_interrupts=True) as stopped:
 
-            def tell(step: Step) -> None:
-                show(step)
+            def tell(finding: Finding) -> None:
+                show(finding)
                 if stopped():
                     raise KeyboardInterrupt
 
@@ -128,30 +84,28 @@ class Command(BaseCommand):
                 examine(tell, offline=offline)
             except KeyboardInterrupt:
                 show(INTERRUPTED)
-        status = verdict(steps)
+        status = verdict(findings)
         if options["json"]:
-            self.stdout.write(json.dumps(_document(steps, status), indent=2))
+            self.stdout.write(json.dumps(_document(findings, status), indent=2))
         else:
-            self._show_verdict(steps, status)
+            self._show_verdict(findings, status)
         if EXIT[status]:
             sys.exit(EXIT[status])
 
-    def _show(self, step: Step) -> None:
-        took = "" if step.milliseconds is None else f"{step.milliseconds:.0f} ms"
-        first = f"{self._mark(step.status)} {step.name:<16}{took:>9}"
-        texts = [step.detail]
-        texts += [
-            f"{word.title()}: {text}" for word in ("cause", "fix") if (text := getattr(step, word))
-        ]
+    def _show(self, finding: Finding) -> None:
+        took = "" if finding.milliseconds is None else f"{finding.milliseconds:.0f} ms"
+        first = f"{self._mark(finding.status)} {finding.name:<16}{took:>9}"
+        labelled = {"Cause": finding.cause, "Fix": finding.fix}
+        texts = [finding.detail, *(f"{label}: {text}" for label, text in labelled.items() if text)]
         width = max(min(shutil.get_terminal_size((100, 24)).columns, 110), 60) - len(INDENT)
         lines = [line for text in texts for line in textwrap.wrap(text, width)]
-        self.stdout.write(f"{first}  {lines[0]}", self._style(step.status))
+        self.stdout.write(f"{first}  {lines[0]}", self._style(finding.status))
         for line in lines[1:]:
             self.stdout.write(f"{INDENT}{line}")
         self.stdout.flush()
 
-    def _show_verdict(self, steps: list[Step], status: Status) -> None:
-        count = Counter(step.status for step in steps)
+    def _show_verdict(self, findings: list[Finding], status: Status) -> None:
+        count = Counter(finding.status for finding in findings)
         many = {kind: "s" for kind in (Status.WARNING,) if count[kind] > 1}
         counts = ", ".join(f"{count[it]} {it}{many.get(it, '')}" for it in Status if count[it])
         told = {
@@ -177,12 +131,12 @@ class Command(BaseCommand):
         return styles.get(status)
 
 
-def _document(steps: list[Step], status: Status) -> dict[str, Any]:
+def _document(findings: list[Finding], status: Status) -> dict[str, Any]:
     """Return the JSON document; its names and statuses are an interface."""
     return {
         "verdict": status,
         "exit_status": EXIT[status],
         "at": timezone.now().isoformat(timespec="seconds"),
         "version": __version__,
-        "steps": [asdict(step) for step in steps],
+        "steps": [asdict(finding) for finding in findings],
     }

@@ -1,0 +1,197 @@
+"""The steps on the way to Convai: reached, trusted, on time."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from convai_sandbox.process import Sandbox
+from convai_tokens.doctor import network
+from convai_tokens.doctor.step import (
+    Finding,
+    Status,
+)
+from tests.convai_tokens.doctor.findings import (
+    FAILED,
+    KEY,
+    OK,
+    SKIPPED,
+    WARNING,
+    ConvaiSettings,
+    names_a_remedy,
+)
+
+
+@pytest.mark.usefixtures("convai")
+def test_a_convai_that_listens_is_reached() -> None:
+    assert network.network().status is OK
+
+
+def test_a_port_on_which_nobody_listens_is_named(
+    convai_settings: ConvaiSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convai_settings(BASE_URL="http://127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", "http://someone:secret@proxy.example.org")
+
+    finding = network.network()
+
+    assert finding.status is FAILED
+    assert "Port 9 of 127.0.0.1 refuses" in finding.detail
+    assert "the app uses no proxy" in finding.cause
+    assert "secret" not in repr(finding)
+
+
+def test_a_name_that_is_not_resolved_is_named(convai_settings: ConvaiSettings) -> None:
+    convai_settings(BASE_URL="https://convai.invalid")
+
+    finding = network.network()
+
+    assert finding.status is FAILED
+    assert "convai.invalid is not resolved" in finding.detail
+    assert finding.fix == "Try: getent hosts convai.invalid"
+
+
+def test_a_resolver_that_hangs_is_not_waited_for(
+    convai_settings: ConvaiSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convai_settings(CONNECT_TIMEOUT=0.1)
+    let_go, ended = threading.Event(), threading.Event()
+
+    def hang(*args: Any) -> Any:
+        let_go.wait(20)
+        ended.set()
+        raise OSError
+
+    monkeypatch.setattr(socket, "create_connection", hang)
+
+    finding = network.network()
+
+    assert not ended.is_set()
+    let_go.set()
+    assert finding.status is FAILED
+    assert "TimeoutError" in finding.detail
+
+
+@pytest.mark.usefixtures("convai")
+def test_plain_http_on_loopback_has_no_certificate() -> None:
+    finding = network.tls()
+
+    assert finding.status is SKIPPED
+    assert "plain http on loopback" in finding.detail
+
+
+def test_a_certificate_that_ends_soon_is_a_warning_and_else_ok(
+    trusted: Sandbox, convai_settings: ConvaiSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convai_settings(BASE_URL=trusted.url)  # its certificate is good for one day
+    soon = network.tls()
+    monkeypatch.setattr(network, "CERTIFICATE_ENDS", timedelta(hours=1))
+
+    finding = network.tls()
+
+    assert (soon.status, finding.status) == (WARNING, OK)
+    assert names_a_remedy(soon)
+    assert finding.detail == "TLSv1.3, the certificate is valid for 0 more days."
+
+
+def test_a_certificate_that_nobody_vouches_for_says_whose_trust_counts(
+    https_sandbox: Sandbox, convai_settings: ConvaiSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", https_sandbox.certificate or "")
+    convai_settings(BASE_URL=https_sandbox.url)
+
+    finding = network.tls()
+
+    assert finding.status is FAILED
+    assert "self-signed certificate" in finding.detail
+    assert "sandbox" in finding.cause
+    assert "certifi" in finding.fix
+
+
+def test_a_certificate_for_another_address_is_told_apart(
+    trusted: Sandbox, convai_settings: ConvaiSettings
+) -> None:
+    convai_settings(BASE_URL=f"https://127.0.0.2:{trusted.port}")
+
+    finding = _tls_by_way_of(trusted)
+
+    assert finding.status is FAILED
+    assert "for another address" in finding.detail
+
+
+def _tls_by_way_of(sandbox: Sandbox) -> Finding:
+    """Run the step with every connection going to the sandbox, whatever the address."""
+    connect = socket.create_connection
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            socket, "create_connection", lambda _, timeout: connect(("127.0.0.1", sandbox.port))
+        )
+        return network.tls()
+
+
+def test_a_port_that_does_not_speak_tls_is_named(
+    convai: Sandbox, convai_settings: ConvaiSettings
+) -> None:
+    convai_settings(BASE_URL=f"https://127.0.0.1:{convai.port}")
+
+    finding = network.tls()
+
+    assert finding.status is FAILED
+    assert "No TLS connection" in finding.detail
+    assert names_a_remedy(finding)
+
+
+@pytest.mark.parametrize(
+    ("offset", "status"),
+    [(0, OK), (-20, OK), (90, WARNING), (-90, WARNING), (900, FAILED), (-900, FAILED)],
+)
+def test_the_clocks_are_compared(offset: int, status: Status, convai: Sandbox) -> None:
+    convai.set(clock_offset=offset)
+
+    finding = network.clock()
+
+    assert finding.status is status
+    assert ("ahead of" in finding.detail) == (offset > 30)
+    assert ("behind" in finding.detail) == (offset < -30)
+    assert names_a_remedy(finding) == (status is not OK)
+
+
+def test_the_clock_is_asked_without_the_key_and_without_following_anybody(
+    convai: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[requests.PreparedRequest] = []
+    send = requests.Session.send
+
+    def spy(self: Any, request: requests.PreparedRequest, **kwargs: Any) -> Any:
+        sent.append(request)
+        assert kwargs["allow_redirects"] is False
+        return send(self, request, **kwargs)
+
+    monkeypatch.setattr(requests.Session, "send", spy)
+
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    finding = network.clock()
+
+    assert finding.status is OK
+    assert [request.method for request in sent] == ["HEAD"]
+    assert KEY not in repr(sent[0].headers)
+
+
+@pytest.mark.parametrize("date", [None, "yesterday"])
+def test_an_answer_without_a_date_is_a_warning(
+    date: str | None, convai: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "_within", lambda seconds, call: date)
+
+    finding = network.clock()
+
+    assert finding.status is WARNING
+    assert names_a_remedy(finding)
