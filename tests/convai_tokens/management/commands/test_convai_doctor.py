@@ -19,9 +19,11 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from convai_sandbox.process import Sandbox
+from convai_tokens.convai.answers import PATHS, Verb
 from convai_tokens.convai.client import ConvaiClient
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
 from tests.convai_tokens.doctor.findings import (
+    CALLS,
     KEY,
     NAMES,
     PREFIX,
@@ -122,6 +124,24 @@ def test_the_document_has_every_step_in_its_shape(convai: Sandbox) -> None:
         assert step["detail"]
 
 
+def test_offline_calls_nobody_and_takes_the_other_steps(convai: Sandbox) -> None:
+    found = document("--offline")
+
+    assert [step["name"] for step in found["steps"]] == NAMES
+    assert {statuses(found)[name] for name in CALLS} == {"skipped"}
+    assert statuses(found)["migrations"] == "ok"
+    assert convai.summary()["calls"] == {}
+
+
+def test_the_document_of_a_failure_says_so(convai: Sandbox) -> None:
+    convai.set(accepted_keys=["another"])
+
+    found = document()
+
+    assert (found["verdict"], found["exit_status"]) == ("failed", 2)
+    assert statuses(found)["generate"] == "failed"
+
+
 def test_the_doctor_leaves_no_rows_and_no_token(convai: Sandbox, learner: Any) -> None:
     run_doctor()
 
@@ -195,7 +215,7 @@ def test_a_terminal_without_utf8_gets_plain_marks(
 
 @pytest.mark.parametrize("verb", ["generate", "extend"])
 def test_a_stop_signal_waits_for_the_step_and_the_token_is_revoked(
-    verb: str, convai: Sandbox
+    verb: Verb, convai: Sandbox
 ) -> None:
     convai.set(latency=1.5, fault_paths=[verb])
 
@@ -232,6 +252,21 @@ def test_a_second_signal_is_obeyed_at_once(convai: Sandbox) -> None:
     assert convai.live() == []
 
 
+def test_a_second_signal_during_the_revocation_leaves_word_of_the_token(convai: Sandbox) -> None:
+    convai.set(hang=True, fault_paths=["revoke"])
+
+    process = _start_doctor(convai)
+    _await_call(convai, "revoke")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process.send_signal(number)
+    text, _ = process.communicate(timeout=30)
+
+    revoke, doctor = json.loads(text)["steps"][-2:]
+    assert (revoke["name"], revoke["status"], doctor["name"]) == ("revoke", "failed", "doctor")
+    assert "was NOT revoked" in revoke["detail"]
+    assert revoke["milliseconds"] is None
+
+
 def _start_doctor(sandbox: Sandbox) -> subprocess.Popen[str]:
     program = (
         "import django\nfrom django.conf import settings\n"
@@ -247,9 +282,8 @@ def _start_doctor(sandbox: Sandbox) -> subprocess.Popen[str]:
     )
 
 
-def _await_call(sandbox: Sandbox, verb: str) -> None:
-    path = {"generate": "/user/connect", "extend": "/user/extend-token"}[verb]
+def _await_call(sandbox: Sandbox, verb: Verb) -> None:
     until = time.monotonic() + 20
-    while path not in sandbox.summary()["calls"]:
+    while PATHS[verb] not in sandbox.summary()["calls"]:
         assert time.monotonic() < until
         time.sleep(0.05)
