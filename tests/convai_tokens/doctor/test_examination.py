@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +37,15 @@ def test_the_steps_have_stable_names_and_need_earlier_ones_alone() -> None:
         earlier.append(step.name)
 
     assert earlier == NAMES
+
+
+def test_the_page_on_the_doctor_has_a_row_for_each_step() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    section = page.split("\n## Steps\n")[1].split("\n## ")[0]
+
+    rows = re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE)
+
+    assert rows == [step.name for step in all_steps(Trial(), {})]
 
 
 def test_offline_calls_nobody(convai: Sandbox) -> None:
