@@ -43,7 +43,7 @@ class ConfirmedAction(Generic[Row]):
     allowed_permissions: list[str]
     rows: Manager[Row]  # the primary one: a replica may not have them yet
     affected: Q  # which of the selected rows the action changes
-    change: Callable[[QuerySet[Row], AbstractBaseUser], int]  # returns how many it changed
+    change: Callable[[list[Any], AbstractBaseUser], int]  # of rows by their keys; returns how many
     event: EventKind  # what the change leaves of each row, once
     question: StrOrPromise
     consequence: StrOrPromise
@@ -66,10 +66,9 @@ class ConfirmedAction(Generic[Row]):
         actor = cast(AbstractBaseUser, request.user)  # nobody else gets to an admin page
         changed = 0
         for chunk in chunks(selected.using(database()).filter(self.affected)):
-            rows = self.rows.filter(pk__in=chunk)
-            changed += self.change(rows, actor)
+            changed += self.change(chunk, actor)
             # Not those that somebody else has changed since they were selected.
-            done = rows.filter(events__kind=self.event, events__actor=actor.pk)
+            done = self.rows.filter(pk__in=chunk, events__kind=self.event, events__actor=actor.pk)
             LogEntry.objects.log_actions(actor.pk, done, CHANGE, str(self.history))
         level = messages.SUCCESS if changed else messages.WARNING
         page.message_user(request, self.outcome % changed, level)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -77,13 +79,18 @@ class SessionEventInline(TokenEventInline):
     fields = ["time", "kind", "token", "actor", "detail"]
 
 
+def _end(keys: list[uuid.UUID], actor: AbstractBaseUser) -> int:
+    sessions = LearnerSession.primary.filter(pk__in=keys)
+    return end_sessions(sessions, EndReason.STAFF, actor=actor)
+
+
 END_SELECTED = ConfirmedAction(
     name="end_selected",
     short_description=_("End selected sessions"),
     allowed_permissions=["end"],
     rows=LearnerSession.primary,
     affected=Q(ended_at=None),
-    change=lambda sessions, actor: end_sessions(sessions, EndReason.STAFF, actor=actor),
+    change=_end,
     event=EventKind.SESSION_ENDED,
     columns=["username", "stack", "device", "started"],
     question=_("End the selected learner sessions?"),

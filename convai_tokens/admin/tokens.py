@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -41,13 +42,18 @@ class OwedFilter(admin.SimpleListFilter):
         return queryset.filter(status=TokenStatus.REVOKING)
 
 
+def _revoke(keys: list[int], actor: AbstractBaseUser) -> int:
+    tokens = ConvaiToken.primary.filter(pk__in=keys)
+    return revoke_tokens(tokens, detail="Revoked by staff", actor=actor)
+
+
 REVOKE_SELECTED = ConfirmedAction(
     name="revoke_selected",
     short_description=_("Revoke selected tokens"),
     allowed_permissions=["revoke"],
     rows=ConvaiToken.primary,
     affected=revocable(),
-    change=lambda tokens, actor: revoke_tokens(tokens, detail="Revoked by staff", actor=actor),
+    change=_revoke,
     event=EventKind.OWED,
     columns=["fingerprint", "status", "learner", "stack", "device", "expires"],
     question=_("Revoke the selected Convai tokens?"),

@@ -17,7 +17,7 @@ from django.db import OperationalError, connection
 from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.lifecycle import sweep as sweeping
 from convai_tokens.lifecycle.revocation import CLAIM
-from convai_tokens.lifecycle.sweep import SweepReport
+from convai_tokens.lifecycle.sweep import Step, SweepReport
 from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.management.commands import convai_sweep
 from convai_tokens.models import EndReason
@@ -47,7 +47,8 @@ def a_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(stopped: Any) -> int:
         raise OperationalError("deadlock detected")
 
-    monkeypatch.setitem(sweeping.STEPS, "expired", fail)
+    steps = [Step(it.name, fail) if it.name == "expired" else it for it in sweeping.STEPS]
+    monkeypatch.setattr(sweeping, "STEPS", steps)
 
 
 def test_the_command_tells_what_it_did(convai: Any, make_owed_tokens: MakeTokens) -> None:
@@ -166,12 +167,12 @@ def test_a_long_backlog_is_worked_off_in_passes_between_which_the_rest_is_tidied
     convai: Any, make_owed_tokens: MakeTokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_owed_tokens(CLAIM * 2)
-    monkeypatch.setattr(sweeping, "PAY_FOR", 0.0)
+    monkeypatch.setattr(sweeping, "REVOKE_FOR", 0.0)
     pauses: list[int] = []
 
     def pause(seconds: int, stopped: Callable[[], bool]) -> bool:
         pauses.append(seconds)
-        monkeypatch.setattr(sweeping, "PAY_FOR", 60.0)
+        monkeypatch.setattr(sweeping, "REVOKE_FOR", 60.0)
         return len(pauses) == 2
 
     monkeypatch.setattr(convai_sweep, "pause", pause)
