@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Literal
 
 from django.utils import timezone
 
@@ -72,11 +72,12 @@ def generated_token(
     failure = _failure("generate", status, headers, data)
     if failure is not None:
         return failure
-    value = data.get("apiAuthToken") if isinstance(data, dict) else None
+    answer = data if isinstance(data, dict) else {}
+    value = answer.get("apiAuthToken")
     if not isinstance(value, str) or not _is_token(value):
         # A token may exist that nobody can name: hence maybe_done.
         return ConvaiUnavailable("Convai answered without a token.", maybe_done=True)
-    return GeneratedToken(Secret(value), _expiration(data))
+    return GeneratedToken(Secret(value), _expiration(answer.get("expirationTime")))
 
 
 def _is_token(value: str) -> bool:
@@ -96,7 +97,7 @@ def extended_until(
     if failure is not None:
         return failure
     if isinstance(data, dict) and "expirationTime" in data:
-        return _expiration(data)
+        return _expiration(data["expirationTime"])
     return timezone.now() + DEFAULT_LIFETIME
 
 
@@ -110,7 +111,7 @@ def confirmed_revoked(
 def sounded(
     status: int, headers: Mapping[str, str], body: bytes
 ) -> Literal[True] | ConvaiTokensError:
-    """Return True for an answer to a sounding, whatever it says; an outcome if it says "later".
+    """Return True for an answer to a sounding; an outcome if it says "later".
 
     Nobody knows what Convai answers to the revocation of a token that doesn't exist. But whoever
     answers doesn't hang, and the next learner's call will tell the rest without a wait.
@@ -123,16 +124,17 @@ def sounded(
     return True
 
 
-def _read(body: bytes) -> Any:
+def _read(body: bytes) -> object:
     """Return the body as JSON where it is JSON, else as text."""
     try:
-        return json.loads(body)
+        data: object = json.loads(body)
+        return data
     except (ValueError, RecursionError):
         return Secret(body.decode("utf-8", "replace"))
 
 
 def _failure(
-    verb: Verb, status: int, headers: Mapping[str, str], data: Any
+    verb: Verb, status: int, headers: Mapping[str, str], data: object
 ) -> ConvaiTokensError | None:
     """Return the outcome that the answer stands for, None for success."""
     success = 200 <= status < 300
@@ -149,7 +151,7 @@ def _failure(
     return _refusal(verb, status, data, text or "", told)
 
 
-def _refusal(verb: Verb, status: int, data: Any, text: str, told: str) -> ConvaiTokensError:
+def _refusal(verb: Verb, status: int, data: object, text: str, told: str) -> ConvaiTokensError:
     """Return the outcome of a 4xx, or of a 2xx that holds an error envelope."""
     if _NAMES_THE_PLAN.search(text):
         return ConvaiRefused(
@@ -177,7 +179,7 @@ def _says_that_the_token_is_gone(status: int, text: str) -> bool:
     return bool(tells) and status not in (401, 403)
 
 
-def _error_text(data: Any, success: bool) -> str | None:
+def _error_text(data: object, success: bool) -> str | None:
     """Return the text of the error envelope in ``data``; None when there is none."""
     if not isinstance(data, dict):
         return None if success else str(data)
@@ -190,27 +192,30 @@ def _error_text(data: Any, success: bool) -> str | None:
     return None if success else str(data.get("detail") or data.get("message") or "")
 
 
-def _expiration(data: dict[str, Any]) -> datetime:
-    """Return ``expirationTime`` as aware UTC; one hour from now when it is of no use.
+def _expiration(given: object) -> datetime:
+    """Return an ``expirationTime`` as aware UTC; one hour from now when it is of no use."""
+    now, moment = timezone.now(), _moment(given)
+    if moment is not None and moment > now:
+        return moment
+    wrong = "is missing or unreadable" if moment is None else "has passed already"
+    logger.warning("Convai's expirationTime %s; assuming one hour.", wrong)
+    return now + DEFAULT_LIFETIME
+
+
+def _moment(given: object) -> datetime | None:
+    """Return a time as aware UTC, None if it is none.
 
     Convai shows ``...Z``, and elsewhere UTC without a suffix; an epoch number is accepted too.
     """
-    now = timezone.now()
-    given = data.get("expirationTime")
     try:
         if isinstance(given, str):
             moment = datetime.fromisoformat(given.strip())
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        else:
-            moment = datetime.fromtimestamp(float(given), tz=UTC)  # type: ignore[arg-type]
-        moment = moment.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        logger.warning("Convai's expirationTime is missing or unreadable; assuming one hour.")
-        return now + DEFAULT_LIFETIME
-    if moment <= now:
-        logger.warning("Convai's expirationTime has passed already; assuming one hour.")
-        return now + DEFAULT_LIFETIME
-    return moment
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        if isinstance(given, (int, float)):
+            return datetime.fromtimestamp(given, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
