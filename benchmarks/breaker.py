@@ -12,7 +12,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from convai_tokens.convai.breaker import Breaker, Bulkhead
+from convai_tokens.convai.breaker import Breaker
+from convai_tokens.convai.bulkhead import Bulkhead
 
 LIMIT = 5.0  # µs a call
 

@@ -108,10 +108,10 @@ def confirmed_revoked(
     return _failure("revoke", status, headers, _read(body)) or True
 
 
-def sounded(
+def answered_probe(
     status: int, headers: Mapping[str, str], body: bytes
 ) -> Literal[True] | ConvaiTokensError:
-    """Return True for an answer to a sounding; an outcome if it says "later".
+    """Return True for an answer to a background probe; an outcome if it says "later".
 
     Nobody knows what Convai answers to the revocation of a token that doesn't exist. But whoever
     answers doesn't hang, and the next learner's call will tell the rest without a wait.

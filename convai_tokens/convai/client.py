@@ -34,12 +34,13 @@ from .answers import (
     PATHS,
     GeneratedToken,
     Verb,
+    answered_probe,
     confirmed_revoked,
     extended_until,
     generated_token,
-    sounded,
 )
-from .breaker import Breaker, Bulkhead, busy
+from .breaker import Breaker
+from .bulkhead import Bulkhead, busy
 from .failures import name_of, no_answer
 
 logger = logging.getLogger("convai_tokens")
@@ -50,8 +51,8 @@ MAX_THREADS = 64
 POOL_SIZE = 32  # as wide as the threads that may wait on Convai; a narrower one churns connections
 # Codes of failures that are no failure of Convai's.
 OURS = (ErrorCode.CONVAI_BUSY,)
-# A revocation of it is how Convai is sounded out: whatever is answered, nothing has changed.
-NOBODYS = "no-such-token"
+# What a background probe revokes: whatever is answered, nothing has changed.
+UNKNOWN_TOKEN = Secret("no-such-token")
 
 T = TypeVar("T")
 # Turns status, headers and body into a result, or into the outcome that stands for a failure.
@@ -74,9 +75,9 @@ class ConvaiClient:
         self._whole = connect_timeout + read_timeout
         # Two, because Convai may revoke and not generate: what is said of the one door would open
         # the other to a crowd of learners, again and again.
-        probe_time = self._whole + 1
-        self.breaker = Breaker("learners' tokens", probe_time=probe_time)
-        self.revoking = Breaker("revocations", probe_time=probe_time)
+        probe_timeout = self._whole + 1
+        self.breaker = Breaker("learners' tokens", probe_timeout=probe_timeout)
+        self.revoking = Breaker("revocations", probe_timeout=probe_timeout)
         self._bulkhead = Bulkhead(max_concurrent)
         self._threads = threading.BoundedSemaphore(max(MAX_THREADS, 2 * max_concurrent))
         self._http = requests.Session()
@@ -154,22 +155,24 @@ class ConvaiClient:
 
         If it is time to, ask in the background whether Convai answers; this call won't wait for it.
         """
-        left, sound_out = self.breaker.learners_wait()
-        if sound_out:
+        left, probe = self.breaker.learners_pause()
+        if probe:
             # Where the system gives no further thread, a later call finds it due again.
             with suppress(RuntimeError):
-                threading.Thread(target=self._sound_out, name="convai-sound", daemon=True).start()
+                threading.Thread(
+                    target=self._background_probe, name="convai-probe", daemon=True
+                ).start()
         if not left:
             return None
         return ConvaiPaused("Convai is not being called for now.", retry_after=left)
 
-    def _sound_out(self) -> None:
+    def _background_probe(self) -> None:
         """Make a call that changes nothing; the breaker hears how it went."""
         # As long as a learner would wait: an answer that is too late for one is none.
         deadline = self._deadline(min(self._whole, app_settings.LOGIN_BUDGET))
-        body = {"apiAuthToken": NOBODYS}
+        body = {"apiAuthToken": UNKNOWN_TOKEN}
         with suppress(ConvaiTokensError):
-            self._call(self.breaker, "revoke", body, deadline, sounded, tries=2)
+            self._call(self.breaker, "revoke", body, deadline, answered_probe, tries=2)
 
     def _deadline(self, budget: float | None) -> float:
         return time.monotonic() + (self._whole if budget is None else budget)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from convai_tokens.convai.breaker import (
-    FAILURES,
-    OLD_NEWS,
-    PATIENCE,
-    PROBE_TIME,
+    CLOSED,
+    FAILURE_THRESHOLD,
+    OUTDATED_AFTER,
+    PROBE_TIMEOUT,
     Breaker,
-    Bulkhead,
 )
+from convai_tokens.convai.bulkhead import SLOW_AFTER, Bulkhead
 from convai_tokens.exceptions import (
     ConvaiPaused,
     ConvaiRefused,
@@ -58,13 +58,13 @@ def is_open(breaker: Breaker) -> bool:
 
 def sounds_out(breaker: Breaker) -> bool:
     """Tell whether a learner's call starts a sounding now; it doesn't go through then."""
-    left, sound_out = breaker.learners_wait()
+    left, sound_out = breaker.learners_pause()
     assert left > 0 or not sound_out
     return sound_out
 
 
 def test_it_opens_after_some_failures_in_a_row(breaker: Breaker) -> None:
-    fail(breaker, FAILURES - 1)
+    fail(breaker, FAILURE_THRESHOLD - 1)
     assert not is_open(breaker)
     fail(breaker, 1)
 
@@ -77,9 +77,9 @@ def test_it_opens_after_some_failures_in_a_row(breaker: Breaker) -> None:
 
 @pytest.mark.parametrize("answer", ["a token", TokenGone("unknown")])
 def test_an_answer_in_between_starts_the_count_anew(breaker: Breaker, answer: object) -> None:
-    fail(breaker, FAILURES - 1)
+    fail(breaker, FAILURE_THRESHOLD - 1)
     breaker.heard(answer)
-    fail(breaker, FAILURES - 1)
+    fail(breaker, FAILURE_THRESHOLD - 1)
 
     assert not is_open(breaker)
 
@@ -127,7 +127,7 @@ def test_a_refusal_opens_it_at_once_and_is_told_loudly(
 
 
 def test_one_probe_of_a_crowd_is_let_through(breaker: Breaker, clock: Clock) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     barrier = threading.Barrier(8)
     through: list[bool] = []
@@ -146,7 +146,7 @@ def test_one_probe_of_a_crowd_is_let_through(breaker: Breaker, clock: Clock) -> 
 
 
 def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: Clock) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     breaker.check()
     breaker.heard("a token")
@@ -157,7 +157,7 @@ def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: Clock) -> None
 
 
 def test_a_probe_that_fails_keeps_it_open_for_another_pause(breaker: Breaker, clock: Clock) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     breaker.check()
     clock.now += 3
@@ -169,10 +169,10 @@ def test_a_probe_that_fails_keeps_it_open_for_another_pause(breaker: Breaker, cl
 def test_a_probe_that_nobody_heard_of_makes_room_for_the_next(
     breaker: Breaker, clock: Clock
 ) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     breaker.check()
-    clock.now += PROBE_TIME - 1
+    clock.now += PROBE_TIMEOUT - 1
     assert is_open(breaker)
     clock.now += 1
 
@@ -182,7 +182,7 @@ def test_a_probe_that_nobody_heard_of_makes_room_for_the_next(
 def test_a_probe_that_made_no_call_is_given_back_to_whoever_comes_next(
     breaker: Breaker, clock: Clock
 ) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     mark = breaker.check()
 
@@ -193,17 +193,17 @@ def test_a_probe_that_made_no_call_is_given_back_to_whoever_comes_next(
 
 
 def test_a_probe_for_old_news_is_given_back_as_such(breaker: Breaker, clock: Clock) -> None:
-    fail(breaker, FAILURES)
-    clock.now += ConvaiUnavailable.pause + OLD_NEWS
-    assert breaker.learners_wait() == (0.0, False)
+    fail(breaker, FAILURE_THRESHOLD)
+    clock.now += ConvaiUnavailable.pause + OUTDATED_AFTER
+    assert breaker.learners_pause() == (0.0, False)
 
     breaker.give_back(breaker.check())
 
-    assert breaker.learners_wait() == (0.0, False)  # the next one isn't turned away either
+    assert breaker.learners_pause() == (0.0, False)  # the next one isn't turned away either
 
 
 def test_a_probe_that_was_heard_of_is_not_given_back(breaker: Breaker, clock: Clock) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     mark = breaker.check()
     fail(breaker, 1)
@@ -216,30 +216,30 @@ def test_a_probe_that_was_heard_of_is_not_given_back(breaker: Breaker, clock: Cl
 def test_a_probe_that_was_given_up_does_not_give_back_the_one_that_followed_it(
     breaker: Breaker, clock: Clock
 ) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     lost = breaker.check()
-    clock.now += PROBE_TIME
+    clock.now += PROBE_TIMEOUT
     breaker.check()
 
     breaker.give_back(lost)
 
-    assert breaker.pause_left == PROBE_TIME
+    assert breaker.pause_left == PROBE_TIMEOUT
 
 
 def test_a_call_that_is_no_probe_has_nothing_to_give_back(breaker: Breaker) -> None:
-    assert breaker.check() == 0.0
-    breaker.give_back(0.0)
+    assert breaker.check() is None
+    breaker.give_back(None)
     assert not breaker.is_open
 
 
 def test_a_probe_has_as_long_as_its_call_may_take(clock: Clock) -> None:
-    breaker = Breaker("revocations", probe_time=3 * PROBE_TIME, clock=clock)
-    fail(breaker, FAILURES)
+    breaker = Breaker("revocations", probe_timeout=3 * PROBE_TIMEOUT, clock=clock)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     began = clock.now
     breaker.check()
-    clock.now += 2 * PROBE_TIME
+    clock.now += 2 * PROBE_TIMEOUT
     assert is_open(breaker)
 
     breaker.heard("an answer", began)
@@ -252,7 +252,7 @@ def test_the_log_tells_which_calls_are_not_made(
 ) -> None:
     caplog.set_level("INFO", logger="convai_tokens")
     breaker = Breaker("revocations", clock=clock)
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     breaker.check()
     breaker.heard("an answer")
@@ -266,18 +266,18 @@ def test_the_log_tells_which_calls_are_not_made(
 def test_the_first_after_a_pause_has_convai_sounded_out_and_all_wait_for_that(
     breaker: Breaker, clock: Clock
 ) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     assert not sounds_out(breaker)  # not during the pause
     clock.now += ConvaiUnavailable.pause
 
-    assert breaker.learners_wait() == (PROBE_TIME, True)
-    assert breaker.learners_wait() == (PROBE_TIME, False)
-    assert breaker.pause_left == PROBE_TIME
+    assert breaker.learners_pause() == (PROBE_TIMEOUT, True)
+    assert breaker.learners_pause() == (PROBE_TIMEOUT, False)
+    assert breaker.pause_left == PROBE_TIMEOUT
     assert is_open(breaker)
 
 
 def test_a_closed_breaker_wants_no_sounding(breaker: Breaker) -> None:
-    fail(breaker, FAILURES - 1)
+    fail(breaker, FAILURE_THRESHOLD - 1)
 
     assert not sounds_out(breaker)
 
@@ -286,13 +286,13 @@ def test_after_a_sounding_that_was_answered_the_next_call_is_the_probe(
     breaker: Breaker, clock: Clock
 ) -> None:
     """What answers to a sounding may still generate no token."""
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     assert sounds_out(breaker)
     clock.now += 1
     breaker.heard(TokenGone("no such token"), clock.now)
 
-    assert breaker.learners_wait() == (0, False)
+    assert breaker.learners_pause() == (0, False)
     assert [is_open(breaker) for _ in range(3)] == [False, True, True]
     breaker.heard("a token", clock.now)
     assert not breaker.is_open
@@ -301,7 +301,7 @@ def test_after_a_sounding_that_was_answered_the_next_call_is_the_probe(
 def test_a_probe_that_fails_after_its_sounding_wants_another_one(
     breaker: Breaker, clock: Clock
 ) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     assert sounds_out(breaker)
     breaker.heard(None, clock.now)
@@ -316,7 +316,7 @@ def test_a_probe_that_fails_after_its_sounding_wants_another_one(
 def test_a_sounding_that_fails_keeps_it_open_for_another_pause(
     breaker: Breaker, clock: Clock
 ) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     assert sounds_out(breaker)
     fail(breaker, 1)
@@ -328,10 +328,10 @@ def test_a_sounding_that_fails_keeps_it_open_for_another_pause(
 def test_a_sounding_that_nobody_heard_of_makes_room_for_the_next(
     breaker: Breaker, clock: Clock
 ) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     assert sounds_out(breaker)
-    clock.now += PROBE_TIME - 1
+    clock.now += PROBE_TIMEOUT - 1
     assert not sounds_out(breaker)
     clock.now += 1
 
@@ -341,7 +341,7 @@ def test_a_sounding_that_nobody_heard_of_makes_room_for_the_next(
 def test_a_sounding_does_not_shorten_a_pause_that_convai_asked_for_meanwhile(
     breaker: Breaker, clock: Clock
 ) -> None:
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
     clock.now += ConvaiUnavailable.pause
     assert sounds_out(breaker)
     began = clock.now
@@ -355,10 +355,10 @@ def test_where_nobody_came_for_long_the_next_call_is_the_probe_without_a_soundin
     breaker: Breaker, clock: Clock
 ) -> None:
     """One who logs in an hour after an outage gets a token, and isn't turned away for old news."""
-    fail(breaker, FAILURES)
-    clock.now += ConvaiUnavailable.pause + OLD_NEWS
+    fail(breaker, FAILURE_THRESHOLD)
+    clock.now += ConvaiUnavailable.pause + OUTDATED_AFTER
 
-    assert breaker.learners_wait() == (0, False)
+    assert breaker.learners_pause() == (0, False)
     assert not is_open(breaker)
     breaker.heard("a token", clock.now)
     assert not breaker.is_open
@@ -369,11 +369,11 @@ def test_a_breaker_that_closes_while_somebody_waits_for_its_lock_lets_them_throu
     breaker: Breaker, clock: Clock, ask: Callable[[Breaker], bool]
 ) -> None:
     clock.now = 0.0  # so that what the closed breaker says is no time that has passed
-    fail(breaker, FAILURES)
+    fail(breaker, FAILURE_THRESHOLD)
 
     class ClosesMeanwhile:
         def __enter__(self) -> None:
-            breaker._open_until = 0.0
+            breaker._state = CLOSED
 
         def __exit__(self, *args: object) -> None:
             pass
@@ -420,7 +420,7 @@ def test_a_slot_that_comes_free_soon_is_waited_for(held: Any) -> None:
 def test_nobody_queues_behind_a_call_that_is_slow(held: Any, clock: Clock) -> None:
     bulkhead = Bulkhead(1, clock)
     held(bulkhead)
-    clock.now += PATIENCE
+    clock.now += SLOW_AFTER
 
     with pytest.raises(ConvaiUnavailable) as caught, bulkhead.slot(30):
         pass

@@ -744,7 +744,8 @@ def test_who_was_admitted_and_then_calls_nobody_is_no_probe(serve: Serve) -> Non
     )
     while client.breaker.pause_left:
         time.sleep(0.001)
-    client.breaker._answered = True  # a sounding was
+    assert client.breaker.learners_pause()[1]
+    client.breaker.heard("an answer to the background probe")
 
     with pytest.raises(RuntimeError), client.reserve():
         raise RuntimeError("the learner session has ended")

@@ -186,8 +186,8 @@ def open_breaker_whose_pause_is_over() -> Breaker:
     return breaker
 
 
-def nobody_sounds_out() -> bool:
-    return all(thread.name != "convai-sound" for thread in threading.enumerate())
+def no_background_probe() -> bool:
+    return all(thread.name != "convai-probe" for thread in threading.enumerate())
 
 
 def until(holds: Callable[[], Any]) -> None:
@@ -210,9 +210,9 @@ def test_promise_1_login_is_not_the_probe_that_waits_for_a_convai_that_hangs(
     assert [error["code"] for error in errors] == ["convai_unavailable"] * 3
     assert all(0 < error["retryAfter"] <= 15 for error in errors)
     until(lambda: convai.summary()["calls"])
-    assert convai.summary()["calls"] == {"/user/revoke-token": 1}  # the sounding, of nobody's token
+    assert convai.summary()["calls"] == {"/user/revoke-token": 1}  # of no token
     assert not ConvaiToken.objects.exists()
-    until(nobody_sounds_out)
+    until(no_background_probe)
 
 
 ANSWERS: list[dict[str, Any]] = [
@@ -223,7 +223,7 @@ ANSWERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=str)
-def test_promise_1_login_gets_a_token_again_once_a_sounding_was_answered(
+def test_promise_1_login_gets_a_token_again_once_a_background_probe_was_answered(
     convai: Any, learner: Any, log_in: Any, answer: dict[str, Any]
 ) -> None:
     """Whatever Convai says of a token that doesn't exist: whoever answers doesn't hang."""
@@ -255,21 +255,21 @@ def test_promise_1_login_does_not_rush_into_a_convai_that_revokes_and_does_not_g
     assert breaker.pause_left > 0  # which says nothing about the next login
 
 
-def test_promise_1_login_stays_without_a_token_when_convai_answers_429_to_a_sounding(
+def test_promise_1_login_stays_without_a_token_when_convai_answers_429_to_a_background_probe(
     convai: Any, learner: Any, log_in: Any
 ) -> None:
     convai.set(faults={"429": 1}, retry_after="42", fault_paths=["revoke"])
     breaker = open_breaker_whose_pause_is_over()
 
     log_in()
-    until(nobody_sounds_out)
+    until(no_background_probe)
 
     assert 0 < log_in().json()["convai"]["error"]["retryAfter"] <= 42
     assert breaker.pause_left > 15
     assert not ConvaiToken.objects.exists()
 
 
-def test_promise_1_login_succeeds_where_the_system_gives_no_thread_for_a_sounding(
+def test_promise_1_login_succeeds_where_the_system_gives_no_thread_for_a_background_probe(
     convai: Any, learner: Any, log_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none_left(thread: threading.Thread) -> None:
