@@ -36,7 +36,8 @@ from convai_tokens import __version__
 from convai_tokens.conf import Secret
 from convai_tokens.convai import client as client_module
 from convai_tokens.convai.answers import generated_token
-from convai_tokens.convai.client import MAX_BODY, ConvaiClient, get_client
+from convai_tokens.convai.client import ConvaiClient, get_client
+from convai_tokens.convai.transport import MAX_BODY
 from convai_tokens.exceptions import (
     ConvaiPaused,
     ConvaiRefused,
@@ -584,7 +585,7 @@ def test_no_call_is_made_when_no_time_is_left(verb: str, serve: Serve) -> None:
     error = outcome_of(verb, client, budget=-1.0)
     join_calls()
     # The thread of the call tells the same, even where its caller has not waited for it.
-    told = client._exchange("generate", {}, time.monotonic() - 1, generated_token)
+    told = client._transport.exchange("generate", None, time.monotonic() - 1, generated_token)
 
     assert isinstance(told, ConvaiUnavailable)
     assert (error.code, told.code, told.maybe_done) == ("convai_timeout", "convai_timeout", False)
@@ -969,7 +970,7 @@ def test_a_tls_connection_that_breaks_after_the_request_may_have_been_carried_ou
 
     server = serve(play, tls(certificate))
     client = client_of(server.url)
-    monkeypatch.setattr(client._http, "verify", str(certificate))
+    monkeypatch.setattr(client._transport._http, "verify", str(certificate))
 
     error = outcome_of("generate", client)
 

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from convai_tokens.convai.breaker import Breaker
 from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
+from convai_tokens.convai.transport import Transport
 from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.logins.credentials import bearer_credential
@@ -94,7 +95,7 @@ def test_promise_1_login_waits_no_longer_than_its_budget(
         ended.set()
         return ConvaiUnavailable("Too late.")
 
-    monkeypatch.setattr(ConvaiClient, "_exchange", hang)
+    monkeypatch.setattr(Transport, "exchange", hang)
     convai_settings(LOGIN_BUDGET=0.3, READ_TIMEOUT=30, CONNECT_TIMEOUT=30)
 
     login = log_in()
