@@ -1,0 +1,261 @@
+"""Every answer of Convai's comes out as a result or as one outcome; errors have their own file."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from convai_tokens.conf import Secret
+from convai_tokens.convai.answers import GeneratedToken, answered_probe
+from convai_tokens.exceptions import MAX_TEXT, ConvaiTokensError, ConvaiUnavailable
+from tests.convai_tokens.convai.vendor_answers import (
+    KEY_TEXTS,
+    NOW,
+    PLAN_TEXT,
+    RATE_TEXTS,
+    READERS,
+    TOKEN,
+    VERBS,
+    read,
+)
+
+pytestmark = pytest.mark.usefixtures("at_two_o_clock")
+
+ONE_HOUR = timedelta(hours=1)
+
+
+def test_generate_gives_the_token_and_its_end() -> None:
+    answer = {"apiAuthToken": TOKEN, "expirationTime": "2026-11-22T15:00:00Z"}
+
+    outcome = read("generate", 200, answer)
+
+    assert outcome == GeneratedToken(Secret(TOKEN), datetime(2026, 11, 22, 15, tzinfo=UTC))
+    assert TOKEN not in repr(outcome)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize("token", ["x", "123e4567-e89b-12d3-a456-426614174000", "t" * 4096])
+def test_generate_takes_a_token_of_any_alphabet_up_to_4_kb(status: int, token: str) -> None:
+    assert read("generate", status, {"apiAuthToken": token}).value == token
+
+
+@pytest.mark.parametrize(
+    ("given", "end"),
+    [
+        pytest.param("2026-11-22T15:30:00Z", NOW + timedelta(minutes=90), id="Z"),
+        pytest.param("2026-11-22T15:30:00.000250Z", None, id="Z with microseconds"),
+        pytest.param("2026-11-22T15:30:00.000250", None, id="naive with microseconds"),
+        pytest.param("2026-11-22T15:30:00", NOW + timedelta(minutes=90), id="naive"),
+        pytest.param(" 2026-11-22T15:30:00Z\n", NOW + timedelta(minutes=90), id="blanks around"),
+        pytest.param("2026-11-22T17:30:00+02:00", NOW + timedelta(minutes=90), id="offset"),
+        pytest.param(int(NOW.timestamp()) + 5400, NOW + timedelta(minutes=90), id="epoch"),
+        pytest.param(NOW.timestamp() + 5400.00025, None, id="epoch with a fraction"),
+        pytest.param("2026-11-23T14:00:00Z", NOW + timedelta(hours=24), id="in 24 hours"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["generate", "extend"])
+def test_each_time_format_is_read_as_utc(verb: str, given: Any, end: datetime | None) -> None:
+    expected = end or NOW + timedelta(minutes=90, microseconds=250)
+
+    outcome = read(verb, 200, {"apiAuthToken": TOKEN, "expirationTime": given})
+
+    expires_at = outcome.expires_at if verb == "generate" else outcome
+    assert expires_at == expected
+    assert expires_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(None, id="null"),
+        pytest.param("", id="empty"),
+        pytest.param("soon", id="words"),
+        pytest.param("2026-13-45T99:00:00Z", id="no such day"),
+        pytest.param("0001-01-01T00:00:00+23:59", id="before the first year"),
+        pytest.param("9999-12-31T23:59:59-23:59", id="after the last year"),
+        pytest.param([2026, 11, 22], id="list"),
+        pytest.param({"at": "2026-11-22T15:30:00Z"}, id="object"),
+        pytest.param(True, id="true"),
+        pytest.param(float("nan"), id="NaN"),
+        pytest.param(float("inf"), id="Infinity"),
+        pytest.param(1e300, id="too far away"),
+        pytest.param(10**400, id="beyond any float"),
+        pytest.param(1795359600000, id="milliseconds"),
+        pytest.param(-1, id="negative"),
+        pytest.param("2026-11-22T14:00:00Z", id="this very second"),
+        pytest.param("2026-11-22T13:59:59Z", id="passed"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["generate", "extend"])
+def test_a_time_of_no_use_means_one_hour_and_is_said_in_the_log(
+    verb: str, given: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcome = read(verb, 200, {"apiAuthToken": TOKEN, "expirationTime": given})
+
+    assert (outcome.expires_at if verb == "generate" else outcome) == NOW + ONE_HOUR
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "expirationTime" in caplog.text
+    assert "assuming one hour" in caplog.text
+
+
+def test_generate_without_a_time_means_one_hour_and_is_said_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outcome = read("generate", 200, {"apiAuthToken": TOKEN})
+
+    assert outcome.expires_at == NOW + ONE_HOUR
+    assert "expirationTime is missing" in caplog.text
+
+
+NOTHING_TO_READ = [
+    pytest.param(b"", id="empty"),
+    pytest.param(b"OK", id="plain text"),
+    pytest.param(b"<html><body>Hello</body></html>", id="html"),
+    pytest.param(b"\xff\xfe\x00broken", id="no text at all"),
+    pytest.param(b"[" * 100_000, id="nested too deep"),
+    pytest.param({"STATUS": "SUCCESS"}, id="STATUS"),
+    pytest.param({"status": "success"}, id="status"),
+    pytest.param({"ok": True}, id="ok"),
+    pytest.param({"error": None, "ERROR": ""}, id="empty errors"),
+    pytest.param({"message": "Done"}, id="message"),
+    pytest.param({}, id="empty object"),
+    pytest.param([], id="list"),
+    pytest.param(None, id="null"),
+    pytest.param(17, id="number"),
+]
+
+
+@pytest.mark.parametrize("body", NOTHING_TO_READ)
+def test_revoke_is_confirmed_by_any_2xx_without_an_error(body: Any) -> None:
+    assert [read("revoke", status, body) for status in (200, 202, 204)] == [True] * 3
+
+
+@pytest.mark.parametrize("body", NOTHING_TO_READ)
+def test_extend_without_a_time_means_one_hour(body: Any) -> None:
+    assert [read("extend", status, body) for status in (200, 202, 204)] == [NOW + ONE_HOUR] * 3
+
+
+@pytest.mark.parametrize("body", NOTHING_TO_READ)
+def test_generate_without_a_token_is_nonsense_that_may_have_been_done(body: Any) -> None:
+    for status in (200, 202, 204):
+        outcome = read("generate", status, body)
+
+        assert type(outcome) is ConvaiUnavailable
+        assert (outcome.code, outcome.maybe_done) == ("convai_unavailable", True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("", id="empty"),
+        pytest.param(" \t\n", id="blanks"),
+        pytest.param(None, id="null"),
+        pytest.param(42, id="number"),
+        pytest.param(True, id="true"),
+        pytest.param(["t"], id="list"),
+        pytest.param({"t": 1}, id="object"),
+        pytest.param("t" * 4097, id="over 4 kB"),
+        pytest.param("half a \ud83d pair", id="text that can't be encoded"),
+    ],
+)
+def test_generate_never_hands_out_what_is_no_token(value: Any) -> None:
+    outcome = read("generate", 200, {"apiAuthToken": value})
+
+    assert type(outcome) is ConvaiUnavailable
+    assert outcome.maybe_done is True
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("120", 120.0),
+        ("0", 0.0),
+        (" 5 ", 5.0),
+        ("1.5", 1.5),
+        ("-3", 0.0),
+        ("nan", 0.0),
+        ("inf", 3600.0),
+        ("86400", 3600.0),
+        ("9" * 400, 3600.0),
+        ("Sun, 22 Nov 2026 14:01:30 GMT", 90.0),
+        ("Sun, 22 Nov 2026 14:01:30 -0000", 90.0),
+        ("Sun, 22 Nov 2026 16:01:30 +0200", 90.0),
+        ("Sun, 22 Nov 2026 13:59:00 GMT", 0.0),
+        ("Mon, 23 Nov 2026 14:00:00 GMT", 3600.0),
+        ("", None),
+        ("soon", None),
+        ("Sun, 99 Nov 2026 99:99:99 GMT", None),
+        ("Sun, 22 Nov 99999999999 14:00:00 GMT", None),
+        ("Sun, 22 Nov 2026 14:00:00 +" + "9" * 20, None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_date_and_kept_within_an_hour(
+    given: str, seconds: float | None
+) -> None:
+    assert read("generate", 503, Retry_After=given).retry_after == seconds
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 500, 503])
+def test_a_background_probe_is_answered_by_whatever_is_said(status: int) -> None:
+    assert answered_probe(status, {}, b'{"ERROR": "Unknown token."}') is True
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "code"),
+    [
+        pytest.param(429, {}, "convai_rate_limited", id="429"),
+        pytest.param(503, {"Retry-After": "9"}, "convai_unavailable", id="503 that says when"),
+    ],
+)
+def test_a_background_probe_that_is_told_to_come_later_is_not_answered(
+    status: int, headers: dict[str, str], code: str
+) -> None:
+    outcome = answered_probe(status, headers, b"")
+
+    assert isinstance(outcome, ConvaiUnavailable)
+    assert outcome.code == code
+
+
+def json_bodies() -> st.SearchStrategy[bytes]:
+    envelopes = ["ERROR", "error", "API_ERROR", "INTERNAL_ERROR", "ok", "message", "detail"]
+    keys = st.sampled_from(["apiAuthToken", "expirationTime", "status", "STATUS", *envelopes])
+    texts = st.text(max_size=30) | st.sampled_from([*KEY_TEXTS, *RATE_TEXTS, PLAN_TEXT, "error"])
+    leaves = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.just(TOKEN)
+    values = st.recursive(
+        leaves, lambda inner: st.lists(inner) | st.dictionaries(keys, inner), max_leaves=8
+    )
+    return (st.dictionaries(keys, values) | values).map(lambda value: json.dumps(value).encode())
+
+
+any_body = st.binary() | json_bodies() | st.text().map(str.encode)
+any_headers = st.dictionaries(st.just("Retry-After"), st.text(max_size=40))
+any_status = st.sampled_from([200, 204, 302, 400, 401, 403, 404, 429, 503]) | st.integers()
+
+
+@hypothesis_settings(max_examples=60)
+@given(st.sampled_from(VERBS), any_status, any_headers, any_body)
+def test_any_answer_at_all_becomes_an_outcome(
+    verb: str, status: int, headers: dict[str, str], body: bytes
+) -> None:
+    outcome = READERS[verb](status, headers, body)
+
+    if isinstance(outcome, ConvaiTokensError):
+        assert outcome.retry_after is None or 0 <= outcome.retry_after <= 3600
+        assert len(outcome.describe()) <= MAX_TEXT
+        return
+    assert 200 <= status < 300
+    if verb == "revoke":
+        assert outcome is True
+        return
+    if verb == "generate":
+        assert outcome.value.strip()
+    expires_at = outcome.expires_at if verb == "generate" else outcome
+    assert expires_at > NOW
+    assert expires_at.utcoffset() == timedelta()

@@ -1,0 +1,162 @@
+"""What the client's three verbs return, and how a process comes to its client."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convai_tokens.conf import Secret
+from convai_tokens.convai import client as client_module
+from convai_tokens.convai.client import ConvaiClient, get_client
+from tests.convai_tokens.convai.servers import (
+    GENERATED,
+    LONG,
+    TOKEN,
+    ConvaiSettings,
+    Serve,
+    always,
+    answer,
+    client_of,
+)
+
+REPO = Path(client_module.__file__).parents[2]
+
+
+def test_generate_returns_token_and_end_and_shows_neither_in_a_repr(serve: Serve) -> None:
+    server = serve(always(answer(200, GENERATED)))
+
+    generated = client_of(server.url).generate()
+
+    assert generated.value == TOKEN
+    assert generated.expires_at == dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
+    assert TOKEN not in repr(generated)
+
+
+def test_extend_returns_the_new_end(serve: Serve) -> None:
+    server = serve(always(answer(200, {"expirationTime": "2999-01-01T00:00:00Z"})))
+
+    assert client_of(server.url).extend(Secret(TOKEN)) == dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
+
+
+def test_revoke_returns_when_convai_has_confirmed(serve: Serve) -> None:
+    server = serve(always(answer(204)))
+
+    client_of(server.url).revoke(Secret(TOKEN))
+
+    assert len(server.requests) == 1
+
+
+def test_the_client_is_shared_while_the_settings_stay(convai_settings: ConvaiSettings) -> None:
+    assert get_client() is get_client()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"BASE_URL": "http://127.0.0.1:10"},
+        {"CONNECT_TIMEOUT": 1.25},
+        {"READ_TIMEOUT": 1.25},
+        {"MAX_CONCURRENT": 3},
+    ],
+)
+def test_changed_settings_make_a_new_client(
+    change: dict[str, Any], convai_settings: ConvaiSettings
+) -> None:
+    before = get_client()
+
+    convai_settings(**change)
+
+    assert get_client() is not before
+    assert get_client() is get_client()
+
+
+def test_the_shared_client_calls_the_base_url_of_the_settings(
+    serve: Serve, convai_settings: ConvaiSettings
+) -> None:
+    server = serve(always(answer(200, GENERATED)))
+    convai_settings(BASE_URL=server.url)
+
+    assert get_client().generate().value == TOKEN
+    assert len(server.requests) == 1
+
+
+def test_a_client_can_be_made_beside_the_shared_one(
+    serve: Serve, convai_settings: ConvaiSettings
+) -> None:
+    server = serve(always(answer(200, GENERATED)))
+    convai_settings(BASE_URL=server.url)
+
+    own = ConvaiClient.from_settings()
+
+    assert own is not get_client()
+    assert own.generate().value == TOKEN
+
+
+def test_a_client_that_another_thread_makes_meanwhile_is_shared(
+    monkeypatch: pytest.MonkeyPatch, convai_settings: ConvaiSettings
+) -> None:
+    others = ConvaiClient.from_settings()
+
+    class MadeMeanwhile:
+        def __enter__(self) -> None:
+            client_module._current = (client_module._parameters(), others)
+
+        def __exit__(self, *args: object) -> None:
+            pass
+
+    monkeypatch.setattr(client_module, "_lock", MadeMeanwhile())
+
+    assert get_client() is others
+
+
+FORKING = """
+import os, signal, sys
+import django
+from django.conf import settings
+
+settings.configure(
+    CONVAI_TOKENS={"API_KEY": "a-key", "BASE_URL": sys.argv[1]},
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "convai_tokens"],
+)
+django.setup()
+from convai_tokens.convai import client
+
+parents = client.get_client()
+parents.revoke("from the parent")
+with client._lock:  # as another thread of the parent may hold it
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        own = client.get_client()
+        own.revoke("from the child")
+        os._exit(0 if own is not parents else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert client.get_client() is parents
+parents.revoke("from the parent again")
+"""
+
+
+def test_a_forked_child_has_a_client_and_connections_of_its_own(serve: Serve) -> None:
+    server = serve(always(answer(200)))
+
+    finished = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKING, server.url],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+    )
+
+    assert (finished.returncode, finished.stderr) == (0, "")
+    tokens = [
+        json.loads(each.partition(b"\r\n\r\n")[2])["apiAuthToken"] for each in server.requests
+    ]
+    assert tokens == ["from the parent", "from the child", "from the parent again"]
+    assert server.connections == 2
