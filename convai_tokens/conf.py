@@ -11,14 +11,17 @@ import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest
 from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    # Settings are read before Django has loaded its models.
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.http import HttpRequest
 
 T = TypeVar("T")
 
@@ -182,7 +185,7 @@ def configured() -> dict[str, Any]:
 class AppSettings:
     """``app_settings.NAME``: the project's value, or the default."""
 
-    API_KEY = Setting[str | Callable[[], str]](
+    API_KEY: Setting[str | Callable[[], str]] = Setting(
         "", API_KEY, "the real key, or a callable that returns it (asked at each call)"
     )
     BASE_URL = Setting(
@@ -197,21 +200,21 @@ class AppSettings:
     MAX_CONCURRENT = Setting(
         8, COUNT, "learners' requests that may wait on Convai at once, per process"
     )
-    ENCRYPTION_KEYS = Setting[Sequence[str] | None](
+    ENCRYPTION_KEYS: Setting[Sequence[str] | None] = Setting(
         None,
         KEYS,
         f"list of texts of {MIN_KEY_LENGTH} or more characters, newest first",
         shown="derived from `SECRET_KEY` and its fallbacks",
     )
-    ISSUE_IF = Hook[Callable[[HttpRequest, AbstractBaseUser], bool]](
+    ISSUE_IF: Hook[Callable[[HttpRequest, AbstractBaseUser], bool]] = Hook(
         "convai_tokens.payloads.everybody", "`(request, user) -> bool`: who gets a token"
     )
-    END_USER = Hook[Callable[[AbstractBaseUser], Iterable[object]]](
+    END_USER: Hook[Callable[[AbstractBaseUser], Iterable[object]]] = Hook(
         "convai_tokens.payloads.end_user",
         "`(user) -> (id, name)`, neither blank. The id must be stable and unique: Convai's "
         "long-term memory hangs on it",
     )
-    PAYLOAD = Hook[Callable[[Any], dict[str, Any]]](
+    PAYLOAD: Hook[Callable[[Any], dict[str, Any]]] = Hook(
         "convai_tokens.payloads.nested",
         "how the login block looks; `convai_tokens.payloads.flat` is the other one",
     )
@@ -219,7 +222,7 @@ class AppSettings:
         5, COUNT, "per learner session; the oldest is revoked when one more is generated"
     )
     ALLOW_GET = Setting(False, FLAG, "GET on the token endpoint, for the Unity SDK's no-code mode")
-    DISPATCHER = Hook[Callable[[list[int]], object]](
+    DISPATCHER: Hook[Callable[[list[int]], object]] = Hook(
         "convai_tokens.dispatch.thread", "who tries a revocation at once: docs/dispatchers.md"
     )
     REVOKE_HORIZON = Setting(
