@@ -7,8 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-
+from .processes import direct_http
 from .screen import Deviation, Screen, shortened
 
 TIMEOUT = 30  # seconds; far above all that the site may take
@@ -39,8 +38,7 @@ class Client:
         self.screen = screen
         self.name = name
         self.base_url = base_url
-        self.http = requests.Session()
-        self.http.trust_env = False  # a proxy of the environment is no way to loopback
+        self.http = direct_http()
 
     def call(
         self, method: str, path: str, *, expect: int, about: str = "", **arguments: Any

@@ -59,9 +59,11 @@ def settings_for(
     Nothing that ``outer`` sets for a site of the user's own stays, save what names the vendor's API
     when there is no sandbox.
     """
-    kept = () if sandbox_url else (*VENDOR_KEY, "CONVAI_BASE_URL")
+    passed_on = () if sandbox_url else (*VENDOR_KEY, "CONVAI_BASE_URL")
     environment = {
-        name: value for name, value in outer.items() if name in kept or not name.startswith(OURS)
+        name: value
+        for name, value in outer.items()
+        if name in passed_on or not name.startswith(OURS)
     }
     environment |= {
         "DJANGO_SETTINGS_MODULE": "lms_site.settings",
