@@ -1,1 +1,1 @@
-"""Measurements of the app at work. Each module is run by itself: ``python -m benchmarks.NAME``."""
+"""Measurements of the app at work: ``python -m benchmarks.NAME``; ``load`` is what some share."""

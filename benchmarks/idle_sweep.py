@@ -17,8 +17,8 @@ from statistics import median
 
 import django
 
-from .chaos_database import Database
-from .load_sites import environment_for
+from .databases import Database
+from .environment import environment_for
 
 LIMIT = 0.5  # seconds for an idle pass
 PASSES = 9
@@ -97,7 +97,7 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=100_000)
     options = parser.parse_args()
     with Database(options.database) as database:
-        os.environ |= environment_for(database.url) | {"CONVAI_BASE_URL": "http://127.0.0.1:9"}
+        os.environ |= environment_for(database.url)
         django.setup()
         from django.core.management import call_command
         from django.db import connection

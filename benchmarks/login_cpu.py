@@ -9,53 +9,32 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from typing import Self
 
 import django
 from django.test import Client
 
-from lms_site.demo.processes import BASE_DIR
-
-from .load_client import LOGINS, PASSWORD, username
-from .load_database import Database
-from .load_sites import environment_for, seed
+from .databases import Database
+from .environment import environment_for
+from .load.client import LOGINS, PASSWORD, username
+from .load.sites import seed
+from .load.worker import Worker
 
 USERS = 2_000
-NOWHERE = "http://127.0.0.1:9"  # the port of "discard", on which nobody listens
 
 
-class Site:
+class Site(Worker):
     """A process that logs learners in when told to. Use as a context manager."""
 
     def __init__(self, environment: dict[str, str], kind: str) -> None:
-        self._environment = environment
-        self._kind = kind
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.login_cpu", "--serve", "--kind", self._kind],
-            cwd=BASE_DIR,
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+        command = f"-m benchmarks.login_cpu --serve --kind {kind}"
+        super().__init__(*command.split(), environment=environment)
 
     def log_in(self, count: int) -> float:
         """Log ``count`` learners in; return the CPU time of one login in microseconds."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(count, file=self._process.stdin, flush=True)
-        return float(self._process.stdout.readline())
+        return float(self.ask(str(count)))
 
 
 def serve(path: str) -> None:
@@ -85,7 +64,7 @@ def main() -> int:
         serve(LOGINS[options.kind])
         return 0
     with Database(options.database) as database, ExitStack() as stack:
-        environment = environment_for(database.url("cpu")) | {"CONVAI_BASE_URL": NOWHERE}
+        environment = environment_for(database.url)
         environment |= {"DJANGO_ALLOWED_HOSTS": "testserver", "DJANGO_LOG_LEVEL": "CRITICAL"}
         seed(environment, {"users": USERS, "logins": {}})
         plain = stack.enter_context(Site(environment | {"LOAD_PLAIN": "1"}, options.kind))

@@ -21,10 +21,11 @@ from typing import Any, cast
 
 from convai_sandbox.process import Sandbox
 
-from .load_client import LOGINS, Load
-from .load_database import Database
-from .load_report import Limits, Result, Side, heading, lines
-from .load_sites import PROCESSES, LoadSite, environment_for, put_under, seed
+from .databases import Database
+from .environment import environment_for
+from .load.client import LOGINS, Load
+from .load.report import Limits, Result, Side, heading, lines
+from .load.sites import PROCESSES, LoadSite, put_under, seed
 
 LATENCY = 0.15  # seconds to a healthy Convai and back
 WARM_UP = 3.0  # seconds of logins that nobody counts
@@ -85,7 +86,7 @@ class Run:
         self._options = options
         self._database = database
         self._log = folder / "site.log"
-        self._environment = environment_for(database.url("app"))
+        self._environment = environment_for(database.url_of("app"))
         self._files = {name: str(folder / f"{name}.txt") for name in ("awake", "plain", "app")}
         self._used = dict.fromkeys(self._files, 0)  # bearer tokens of each file
         self._learner = 0  # the next one to log in, so that rows don't collide
@@ -106,7 +107,7 @@ class Run:
         """Start both sites, load them in turns, and stop them."""
         with Sandbox(latency=LATENCY) as sandbox, ExitStack() as stack:
             environment = self._environment | {"CONVAI_BASE_URL": sandbox.url}
-            without = {"LOAD_PLAIN": "1", "DATABASE_URL": self._database.url("plain")}
+            without = {"LOAD_PLAIN": "1", "DATABASE_URL": self._database.url_of("plain")}
             clients = self._options.clients
             plain = LoadSite("plain", environment | without, self._log, clients)
             app = LoadSite("app", environment, self._log, clients)

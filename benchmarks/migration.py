@@ -15,8 +15,8 @@ import time
 
 import django
 
-from .chaos_database import Database
-from .load_sites import environment_for
+from .databases import Database
+from .environment import environment_for
 
 LIMIT = 1.0  # seconds that a login may wait for the migration
 APP = "convai_tokens"
@@ -86,7 +86,7 @@ def main() -> int:
     parser.add_argument("--writers", type=int, default=4)
     options = parser.parse_args()
     with Database(options.database) as database:
-        os.environ |= environment_for(database.url) | {"CONVAI_BASE_URL": "http://127.0.0.1:9"}
+        os.environ |= environment_for(database.url)
         django.setup()
         from django.core.management import call_command
         from django.db import connection

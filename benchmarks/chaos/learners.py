@@ -7,15 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
+
+from lms_site.demo.processes import direct_http
 
 PASSWORD = "a-password-of-the-harness"
-
-
-def http() -> requests.Session:
-    """Return a client that takes no proxy of the environment's for loopback."""
-    session = requests.Session()
-    session.trust_env = False
-    return session
 
 
 class Learner:
@@ -25,7 +22,7 @@ class Learner:
         self.name = name
         self._root = url + ("/api/auth" if bearer else "/api/session")
         self._bearer = bearer
-        self._http = http()
+        self._http = direct_http()
 
     def log_in(self, *, timeout: float = 30) -> dict[str, Any]:
         """Log in; return the answer's ``convai`` block. Raises ``requests.RequestException``."""
@@ -69,9 +66,6 @@ class Learner:
 
 def make_users(number: int) -> list[str]:
     """Make learners who can log in; return their names."""
-    from django.contrib.auth.hashers import make_password
-    from django.contrib.auth.models import User
-
     password = make_password(PASSWORD)
     names = [f"learner-{position}" for position in range(number)]
     User.objects.bulk_create([User(username=name, password=password) for name in names])

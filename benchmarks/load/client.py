@@ -1,6 +1,6 @@
-"""``python -m benchmarks.load_client``: clients in a closed loop, in a process of their own.
+"""``python -m benchmarks.load.client``: clients in a closed loop, in a process of their own.
 
-Reads a ``Load`` as JSON from standard input; prints "go" when all clients are connected, and at the
+Reads a ``Load`` as a line of JSON; prints "go" when all clients are connected, and at the
 end one JSON object: ``answers`` is a list of (seconds since go, seconds that it took, HTTP status
 or 0, the reason in the block why there is no token), ``seconds`` the time that was measured,
 ``cpu`` this process's share of one core.
@@ -134,4 +134,4 @@ async def _run(load: Load) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(_run(Load(**json.load(sys.stdin))))))
+    print(json.dumps(asyncio.run(_run(Load(**json.loads(sys.stdin.readline()))))))

@@ -15,34 +15,28 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
 import requests
 
-from convai_tokens.models import TokenStatus
+from convai_tokens.lifecycle.sealing import fingerprint
+from convai_tokens.lifecycle.sweep import sweep
+from convai_tokens.lifecycle.tidying import STALE
+from convai_tokens.models import ConvaiToken, TokenStatus
 
-from .chaos_hooks import GENERATED, KEPT
-from .chaos_learners import Learner, make_users
-from .chaos_world import Report, Web, World, kill
+from .hooks import COMMITTED, GENERATED
+from .learners import Learner, make_users
+from .processes import Web, kill
+from .report import Report
+from .sizes import KillLoginsSizes
+from .world import World
 
 NAME = "kill-logins"
 TRIES = 3  # until a login comes to the moment at which its worker is to die
 MEASURED = 10  # logins without a kill, for their duration
 BEYOND = 1.15  # of a login's duration, up to which kills are spread
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much of it."""
-
-    login_kills: int = field(metadata={"help": "kills"})
-    login_latency: float = field(metadata={"help": "seconds that Convai takes"})
-
-
-FULL = Sizes(login_kills=100, login_latency=0.1)
-SMALL = Sizes(login_kills=12, login_latency=0.05)
 
 
 @dataclass
@@ -55,7 +49,7 @@ class Kill:
     tokens: list[str]
 
 
-def run(world: World, sizes: Sizes, report: Report) -> None:
+def run(world: World, sizes: KillLoginsSizes, report: Report) -> None:
     """Kill, sweep, compare."""
     world.sandbox.set(latency=sizes.login_latency)
     names = make_users(MEASURED + sizes.login_kills)
@@ -67,7 +61,7 @@ def run(world: World, sizes: Sizes, report: Report) -> None:
             web.wait_until_it_serves()
             share = (number + world.random.random()) / sizes.login_kills * BEYOND
             # Two of seven at the moments that are hard to hit by time.
-            moment = {2: GENERATED, 5: KEPT}.get(number % 7, "")
+            moment = {2: GENERATED, 5: COMMITTED}.get(number % 7, "")
             for _ in range(TRIES):
                 killed = _kill_one(world, web, name, moment, share * usual, bearer=number % 2 == 0)
                 if killed:
@@ -148,11 +142,6 @@ def _wait_for_the_sandbox(world: World) -> None:
 
 def _judge(kills: list[Kill], report: Report) -> None:
     """Sweep, then compare the ledger with the table."""
-    from convai_tokens.lifecycle.sealing import fingerprint
-    from convai_tokens.lifecycle.sweep import sweep
-    from convai_tokens.lifecycle.tidying import STALE
-    from convai_tokens.models import ConvaiToken
-
     tokens = ConvaiToken.objects
     generating = tokens.filter(status=TokenStatus.GENERATING)
     died = generating.count()

@@ -22,13 +22,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
-from .chaos_hooks import FAILED, REVOKED
-from .chaos_learners import Learner, make_users
-from .chaos_world import Process, Report, Sweeper, Web, World, all_stopped, kill
+from django.db.models import Max, Q, QuerySet, Sum
+from django.utils import timezone
+
+from convai_tokens.lifecycle.revocation import lease
+from convai_tokens.lifecycle.sealing import fingerprint
+from convai_tokens.models import ConvaiToken, LearnerSession
+
+from .hooks import FAILED, REVOKED
+from .learners import Learner, make_users
+from .processes import Sweeper, Web, all_stopped, kill
+from .report import Report
+from .sizes import OutageSizes
+from .world import World
 
 NAME = "outage"
 MIX = {"503": 0.3, "429": 0.15, "hang": 0.15, "reset": 0.3}
@@ -39,25 +47,10 @@ RECOVERY = 60.0  # seconds
 SWEEPERS, THREADS = 3, 4
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How much of it."""
-
-    sessions: int = field(metadata={"help": "sessions that end"})
-    rounds: int = field(metadata={"help": "rounds, 5 minutes from one to the next"})
-    round_seconds: float = field(metadata={"help": "real seconds of a round"})
-    round_kills: int = field(metadata={"help": "kills at random moments of a round"})
-    least_kills: int = field(metadata={"help": "kills that there have to be"})
-
-
-FULL = Sizes(sessions=1000, rounds=12, round_seconds=8.0, round_kills=6, least_kills=50)
-SMALL = Sizes(sessions=40, rounds=2, round_seconds=4.0, round_kills=3, least_kills=4)
-
-
-def run(world: World, sizes: Sizes, report: Report) -> None:
+def run(world: World, sizes: OutageSizes, report: Report) -> None:
     """Log in, take Convai away, kill, bring Convai back, and look."""
     names = make_users(sizes.sessions)
-    sweepers: list[Process] = []
+    sweepers: list[Sweeper] = []
     with (
         Web(world, workers=2, threads=4) as web,
         all_stopped(sweepers),
@@ -85,9 +78,9 @@ def run(world: World, sizes: Sizes, report: Report) -> None:
 
 def _outage(
     world: World,
-    sizes: Sizes,
+    sizes: OutageSizes,
     web: Web,
-    sweepers: list[Process],
+    sweepers: list[Sweeper],
     learners: list[Learner],
     pool: ThreadPoolExecutor,
     report: Report,
@@ -138,7 +131,7 @@ def _all_left(leaving: list[Future[bool]]) -> None:
         raise RuntimeError("A logout was not confirmed within a minute.")
 
 
-def _kill_at(moments: list[float], world: World, web: Web, sweepers: list[Process]) -> None:
+def _kill_at(moments: list[float], world: World, web: Web, sweepers: list[Sweeper]) -> None:
     """Kill one process, of the web or of the sweep, at each of the moments."""
     for moment in moments:
         while time.monotonic() < moment:
@@ -154,7 +147,7 @@ def _killer(pid: int) -> Callable[[], bool]:
     return lambda: kill(pid)
 
 
-def _tend(world: World, sweepers: list[Process]) -> None:
+def _tend(world: World, sweepers: list[Sweeper]) -> None:
     """Start the sweep workers anew that have ended, as a supervisor does."""
     for position, sweeper in enumerate(sweepers):
         if not sweeper.running:
@@ -162,25 +155,18 @@ def _tend(world: World, sweepers: list[Process]) -> None:
             sweepers[position] = Sweeper(world, THREADS, f"sweep-{position}").__enter__()
 
 
-def _owed_rows() -> Any:
-    from convai_tokens.models import ConvaiToken
-
+def _owed_rows() -> QuerySet[ConvaiToken]:
     return ConvaiToken.objects.owed()
 
 
 def _owed() -> tuple[int, int]:
     """Return how many revocations are owed, and how often they were tried in all."""
-    from django.db.models import Sum
-
     found = _owed_rows().aggregate(attempts=Sum("attempts"))
     return _owed_rows().count(), found["attempts"] or 0
 
 
 def _longest_claim() -> float:
     """Return how many seconds the longest lease has left, 0 without any."""
-    from django.db.models import Max
-    from django.utils import timezone
-
     until = _owed_rows().aggregate(until=Max("claimed_until"))["until"]
     return max((until - timezone.now()).total_seconds(), 0.0) if until else 0.0
 
@@ -190,11 +176,10 @@ def _set_back(by: timedelta) -> int:
 
     Row by row: one large UPDATE would lock what the workers want, and change what is measured.
     """
-    from django.db.models import Q
-    from django.utils import timezone
-
     moved = 0
     for token in _owed_rows().filter(next_attempt_at__isnull=False).order_by("pk"):
+        assert token.next_attempt_at
+        assert token.owed_since
         free = Q(claimed_until=None) | Q(claimed_until__lt=timezone.now())
         claimed = token.claimed_until
         moved += (
@@ -215,36 +200,30 @@ def _recover(world: World, report: Report) -> tuple[float, float]:
     Gives up, with what it has, a while after the 60 seconds.
     """
     started = time.monotonic()
-    dead = settled = 0.0
-    while time.monotonic() - started < 4 * RECOVERY and not settled:
+    dead = cleared = 0.0
+    while time.monotonic() - started < 4 * RECOVERY and not cleared:
         passed = time.monotonic() - started
         if not dead and not world.sandbox.summary()["live"]:
             dead = passed
         if not _owed()[0]:
-            settled = passed
+            cleared = passed
         time.sleep(0.25)
-    report.note(NAME, f"nothing is alive after {dead:.1f} s, nothing owed after {settled:.1f} s")
-    return dead or float("inf"), settled or float("inf")
+    report.note(NAME, f"nothing is alive after {dead:.1f} s, nothing owed after {cleared:.1f} s")
+    return dead or float("inf"), cleared or float("inf")
 
 
 def _claims_left() -> int:
-    from convai_tokens.models import ConvaiToken
-
     return ConvaiToken.objects.filter(claimed_until__isnull=False).count()
 
 
 def _judge(
     world: World,
-    sizes: Sizes,
+    sizes: OutageSizes,
     report: Report,
     recovery: tuple[float, float],
     claimed: int,
     longest: float,
 ) -> None:
-    from convai_tokens.lifecycle.revocation import lease
-    from convai_tokens.lifecycle.sealing import fingerprint
-    from convai_tokens.models import ConvaiToken, LearnerSession
-
     ledger = world.sandbox.ledger()
     tokens, calls = ledger["tokens"], ledger["summary"]["answers"].get("/user/revoke-token", {})
     recorded = set(ConvaiToken.objects.values_list("fingerprint", flat=True))
@@ -253,7 +232,7 @@ def _judge(
     carried_out = sum(token["revoke_count"] for token in tokens)
     ended = LearnerSession.objects.exclude(ended_at=None).count()
     themselves = world.killed_themselves()
-    dead, settled = recovery
+    dead, cleared = recovery
 
     minutes = (sizes.rounds - 1) * 5
     asked = f"{sizes.sessions} sessions ended in {minutes} min of outage, by {CLIENTS} clients"
@@ -266,8 +245,8 @@ def _judge(
     found = f"{alive} of {len(tokens)} alive; the last one died after {dead:.1f} s"
     report.judge(NAME, asked, found, not live and dead <= RECOVERY)
     asked = f"none claimed beyond its lease ({lease().total_seconds():.0f} s)"
-    found = f"{claimed} claims left, none owed after {settled:.1f} s; longest lease {longest:.1f} s"
-    met = claimed == 0 and settled <= RECOVERY and longest <= lease().total_seconds()
+    found = f"{claimed} claims left, none owed after {cleared:.1f} s; longest lease {longest:.1f} s"
+    met = claimed == 0 and cleared <= RECOVERY and longest <= lease().total_seconds()
     report.judge(NAME, asked, found, met)
     excess = carried_out - len(tokens)
     asked = "revoke calls carried out exceed tokens by no more than the kills"

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.load_seed``: migrate, and fill the database of a run.
+"""``python -m benchmarks.load.seed``: migrate, and fill the database of a run.
 
 Reads JSON from standard input: how many ``users``, and ``logins``, the names of files to fill with
 so many bearer tokens of learners who are logged in, each with a live Convai token.
@@ -20,7 +20,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from .load_client import PASSWORD, username
+from .client import PASSWORD, username
 
 BATCH = 2000
 

@@ -1,4 +1,4 @@
-"""The LMS site's settings for load: the MD5 test hasher, and with LOAD_PLAIN the site without us.
+"""The LMS site's settings for a run: the MD5 hasher, and with LOAD_PLAIN the site without us.
 
 With Django's own hasher a login is little but its hash, beside which nothing of ours shows.
 """
@@ -14,4 +14,4 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if os.environ.get("LOAD_PLAIN"):
     INSTALLED_APPS = [app for app in INSTALLED_APPS if app != "convai_tokens"]  # noqa: F405
     MIDDLEWARE = [name for name in MIDDLEWARE if not name.startswith("convai_tokens")]  # noqa: F405
-    ROOT_URLCONF = "benchmarks.load_urls"
+    ROOT_URLCONF = "benchmarks.urls"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import random
 import secrets
 import signal
@@ -27,18 +28,17 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import django
+from django.core.management import call_command
+from django.db import connections
+
 from convai_sandbox.process import Sandbox
-from lms_site.demo.throwaway import settings_for
 
-from . import chaos_backlog, chaos_logins, chaos_outage
-from .chaos_database import Database
-from .chaos_world import DAY, Report, World, python
-
-SCENARIOS: dict[str, tuple[Any, Any, Callable[[World, Any, Report], None]]] = {
-    "outage": (chaos_outage.FULL, chaos_outage.SMALL, chaos_outage.run),
-    "kill-logins": (chaos_logins.FULL, chaos_logins.SMALL, chaos_logins.run),
-    "backlog": (chaos_backlog.FULL, chaos_backlog.SMALL, chaos_backlog.run),
-}
+from ..databases import Database
+from ..environment import environment_for
+from .report import Report
+from .sizes import SIZES
+from .world import DAY, World
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,11 +48,11 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
+    made.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SIZES))
     made.add_argument("--database", required=True, metavar="URL")
     made.add_argument("--small", action="store_true", help="some seconds for each scenario")
     made.add_argument("--seed", type=int, default=0, help="of the draws; 0: a random one")
-    for name, (full, small, _) in SCENARIOS.items():
+    for name, (full, small) in SIZES.items():
         for size in fields(full):
             if size.name == "judge_speed":
                 continue
@@ -65,22 +65,10 @@ def parser() -> argparse.ArgumentParser:
 
 def chosen(options: argparse.Namespace, name: str) -> Any:
     """Return the sizes of a scenario as the options have them."""
-    full, small, _ = SCENARIOS[name]
+    full, small = SIZES[name]
     sizes = small if options.small else full
     given = {size.name: getattr(options, size.name, None) for size in fields(sizes)}
     return replace(sizes, **{key: value for key, value in given.items() if value is not None})
-
-
-def environment_for(database_url: str, sandbox_url: str, directory: Path) -> dict[str, str]:
-    """Return the environment of all processes of the run."""
-    tickets = directory / "tickets"
-    tickets.mkdir()
-    return settings_for(directory / "unused", sandbox_url, os.environ) | {
-        # With Django's own hasher a login is little but its hash, and kills hit little else.
-        "DJANGO_SETTINGS_MODULE": "benchmarks.load_settings",
-        "DATABASE_URL": database_url,
-        "CHAOS_TICKETS": str(tickets),
-    }
 
 
 def run(options: argparse.Namespace, names: list[str]) -> Report:
@@ -92,43 +80,45 @@ def run(options: argparse.Namespace, names: list[str]) -> Report:
         Database(options.database) as database,
         Sandbox(ttl=DAY, seed=seed, token_style="uuid") as sandbox,
     ):
-        environment = environment_for(database.url, sandbox.url, Path(directory))
+        tickets = Path(directory, "tickets")
+        tickets.mkdir()
+        environment = environment_for(database.url, sandbox.url)
+        environment["CHAOS_TICKETS"] = str(tickets)
         world = World(environment, Path(directory), sandbox, random.Random(seed))
-        prepare(environment)
-        print(f"{database.version()}, {python()}, {os.cpu_count()} cores, seed {seed}", flush=True)
+        scenarios = set_up(environment)
+        python = f"Python {platform.python_version()}"
+        print(f"{database.version()}, {python}, {os.cpu_count()} cores, seed {seed}", flush=True)
         try:
             for name in names:
                 world.reset()
                 started = time.monotonic()
                 report.note(name, f"load average before it: {os.getloadavg()[0]:.1f}")
-                SCENARIOS[name][2](world, chosen(options, name), report)
+                scenarios[name](world, chosen(options, name), report)
                 report.note(name, f"took {time.monotonic() - started:.0f} s")
         finally:
-            from django.db import connections
-
             connections.close_all()
     return report
 
 
-def prepare(environment: dict[str, str]) -> None:
-    """Set Django up in this process, on the run's database, and migrate."""
+def set_up(environment: dict[str, str]) -> dict[str, Callable[[World, Any, Report], None]]:
+    """Set Django up in this process, on the run's database, and migrate; return the scenarios."""
     os.environ |= environment
-    import django
-    from django.core.management import call_command
-
     django.setup()
     call_command("migrate", verbosity=0)
+    from . import backlog, logins, outage
+
+    return {"outage": outage.run, "kill-logins": logins.run, "backlog": backlog.run}
 
 
 def main() -> int:
     """Run what the command line says; return the exit status."""
     made = parser()
     options = made.parse_args()
-    if unknown := set(options.scenarios) - set(SCENARIOS):
+    if unknown := set(options.scenarios) - set(SIZES):
         made.error(f"no such scenario: {', '.join(sorted(unknown))}")
     # So that a time limit's signal, too, stops the processes and drops the database.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    report = run(options, options.scenarios or list(SCENARIOS))
+    report = run(options, options.scenarios or list(SIZES))
     print(f"\n{report.markdown()}", flush=True)
     return int(report.failed)
 

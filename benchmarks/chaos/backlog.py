@@ -16,15 +16,23 @@ import json
 import os
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from convai_tokens.models import TokenStatus
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
 
-from .chaos_ceiling import calls_per_second
-from .chaos_learners import make_users
-from .chaos_world import DAY, Process, Report, Sweeper, World, all_stopped, cpu
+from convai_tokens.lifecycle.sealing import fingerprint, seal
+from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
+
+from .ceiling import calls_per_second
+from .learners import make_users
+from .processes import Sweeper, all_stopped, cpu, memory
+from .report import Report
+from .sizes import BacklogSizes
+from .world import DAY, World
 
 NAME = "backlog"
 BATCH = 2000  # rows written at once
@@ -32,25 +40,6 @@ FLOOR = 0.9  # of the throughput that the latency allows
 FIRST = 5.0  # seconds until the first revocation
 GROWTH = 1.1  # of memory, that still counts as flat
 MB = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much of it."""
-
-    owed: int = field(metadata={"help": "owed revocations that are paid to the last one"})
-    waiting: int = field(metadata={"help": "owed revocations that wait for the first one"})
-    workers: int = field(metadata={"help": "sweep workers, each a process"})
-    threads: int = field(metadata={"help": "threads of each"})
-    latency: float = field(metadata={"help": "seconds that Convai takes"})
-    observe: float = field(metadata={"help": "seconds to look at the waiting ones"})
-    judge_speed: bool = True
-
-
-FULL = Sizes(owed=20_000, waiting=100_000, workers=8, threads=4, latency=0.3, observe=40.0)
-SMALL = Sizes(
-    owed=200, waiting=2000, workers=3, threads=4, latency=0.05, observe=4.0, judge_speed=False
-)
 
 
 @dataclass
@@ -61,8 +50,8 @@ class Sample:
     memory: int
 
 
-def run(world: World, sizes: Sizes, report: Report) -> None:
-    """Pay one backlog to the end, and begin another."""
+def run(world: World, sizes: BacklogSizes, report: Report) -> None:
+    """Revoke one backlog to the end, and begin another."""
     callers = sizes.workers * sizes.threads
     top = calls_per_second(world.sandbox.port, callers, 3.0)
     world.sandbox.set(latency=sizes.latency)
@@ -78,15 +67,15 @@ def run(world: World, sizes: Sizes, report: Report) -> None:
     _begin(world, sizes, report, peak)
 
 
-def _to_the_end(world: World, sizes: Sizes, report: Report) -> int:
-    """Pay all; return the largest memory of a worker in bytes."""
+def _to_the_end(world: World, sizes: BacklogSizes, report: Report) -> int:
+    """Revoke all; return the largest memory of a worker in bytes."""
     _fill(world, sizes.owed)
     report.note(NAME, f"{sizes.owed} are owed")
     possible = sizes.workers * sizes.threads / sizes.latency
     started = time.time()
     deadline = started + 4 * sizes.owed / possible + 60
     samples: list[Sample] = []
-    workers: list[Process] = []
+    workers: list[Sweeper] = []
     sandbox = cpu(world.sandbox.pid)
     with all_stopped(workers):
         _start(world, sizes, workers)
@@ -95,7 +84,7 @@ def _to_the_end(world: World, sizes: Sizes, report: Report) -> int:
             if len(samples) % 20 == 0:
                 report.note(NAME, f"{left} left, {samples[-1].memory / MB:.0f} MB")
             time.sleep(1)
-        each = sum(worker.cpu() for worker in workers) * 1000 / sizes.owed
+        each = sum(cpu(worker.pid) for worker in workers) * 1000 / sizes.owed
         sandbox = (cpu(world.sandbox.pid) - sandbox) * 1000 / sizes.owed
     report.note(
         NAME,
@@ -120,14 +109,12 @@ def _to_the_end(world: World, sizes: Sizes, report: Report) -> int:
     return max(sample.memory for sample in samples)
 
 
-def _begin(world: World, sizes: Sizes, report: Report, peak: int) -> None:
+def _begin(world: World, sizes: BacklogSizes, report: Report, peak: int) -> None:
     """Start on the larger backlog, look for a while, stop."""
-    from convai_tokens.models import ConvaiToken
-
     _fill(world, sizes.waiting)
     report.note(NAME, f"{sizes.waiting} are waiting")
     samples: list[Sample] = []
-    workers: list[Process] = []
+    workers: list[Sweeper] = []
     started = time.time()
     with all_stopped(workers):
         _start(world, sizes, workers)
@@ -162,16 +149,17 @@ def _calls(world: World) -> dict[str, int]:
     return calls
 
 
-def _start(world: World, sizes: Sizes, workers: list[Process]) -> None:
+def _start(world: World, sizes: BacklogSizes, workers: list[Sweeper]) -> None:
     for number in range(sizes.workers):
         workers.append(Sweeper(world, sizes.threads, f"backlog-{number}").__enter__())
 
 
-def _sample(samples: list[Sample], workers: list[Process], started: float) -> None:
-    samples.append(Sample(time.time() - started, max(worker.memory() for worker in workers)))
+def _sample(samples: list[Sample], workers: list[Sweeper], started: float) -> None:
+    largest = max(memory(worker.pid) for worker in workers)
+    samples.append(Sample(time.time() - started, largest))
 
 
-def _judge_memory(report: Report, sizes: Sizes, samples: list[Sample], what: str) -> None:
+def _judge_memory(report: Report, sizes: BacklogSizes, samples: list[Sample], what: str) -> None:
     """Compare the memory at the end with that once all workers are at work."""
     start, middle, end = (samples[int(len(samples) * part)] for part in (0.2, 0.5, 0.999))
     asked = f"memory flat (at most x {GROWTH}), largest worker, {what}"
@@ -195,21 +183,12 @@ def _seconds(first: str, last: str) -> float:
     return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
 
 
-def _owed() -> Any:
-    from convai_tokens.models import ConvaiToken
-
+def _owed() -> QuerySet[ConvaiToken]:
     return ConvaiToken.objects.owed()
 
 
 def _fill(world: World, count: int) -> None:
     """Write so many owed revocations, and let the sandbox know their tokens as live ones."""
-    from django.contrib.auth.models import User
-    from django.db import connection, transaction
-    from django.utils import timezone
-
-    from convai_tokens.lifecycle.sealing import fingerprint, seal
-    from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
-
     make_users(1)
     learner = User.objects.get()
     now = timezone.now()

@@ -38,7 +38,7 @@ class Side:
     busiest_client: float = 0.0  # share of one core
 
     def add(self, told: dict[str, Any]) -> None:
-        """Add what ``load_client`` told of a slice."""
+        """Add what ``client`` told of a slice."""
         self.seconds += told["seconds"]
         self.busiest_client = max(self.busiest_client, told["cpu"])
         for sent, took, status, missing in told["answers"]:

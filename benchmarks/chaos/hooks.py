@@ -5,8 +5,8 @@ directory of files; the process that takes one (by deleting it) at the moment th
 begins with ends by SIGKILL there, and leaves a file ``killed-<pid>``. So the harness says how many
 such kills there are, and can count them.
 
-    python -m benchmarks.chaos_hooks convai_sweep --watch       a command of manage.py
-    gunicorn "benchmarks.chaos_hooks:application()"             the site
+    python -m benchmarks.chaos.hooks convai_sweep --watch       a command of manage.py
+    gunicorn "benchmarks.chaos.hooks:application()"             the site
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 REVOKED = "revoked"  # ... to a revoke call, with success
 FAILED = "failed"  # ... to a revoke call, with anything else
 GENERATED = "generated"  # ... to a generate call, with a token
-KEPT = "kept"  # the token is committed, and the login not yet answered
+COMMITTED = "committed"  # the token is committed, and the login not yet answered
 
 PR_SET_PDEATHSIG = 1  # see prctl(2)
 
@@ -65,7 +65,7 @@ def hook() -> None:
         return wrapped
 
     generated = before(GENERATED, issuing._settle_generated)
-    issuing._settle_generated = after(KEPT, generated)
+    issuing._settle_generated = after(COMMITTED, generated)
     revocation._settle = before(REVOKED, revocation._settle)
     revocation._settle_error = before(FAILED, revocation._settle_error)
 

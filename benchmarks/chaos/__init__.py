@@ -1,0 +1,1 @@
+"""Chaos: processes are killed and Convai goes away; ``python -m benchmarks.chaos``."""
