@@ -11,12 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from lms_site.demo.screen import Deviation, Screen, shortened
-from lms_site.demo.throwaway import settings_for
-
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @contextmanager
@@ -97,63 +92,3 @@ def test_a_demo_that_goes_wrong_says_so_in_its_exit_status(tmp_path: Path) -> No
     assert "CANARY-KEY" not in shown
     assert list(tmp_path.iterdir()) == []
     assert left_behind(tmp_path) == []
-
-
-def test_a_call_with_another_status_is_a_deviation(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = Screen()
-
-    screen.call("learner", "POST /", 200, 200, 0.1)
-    screen.call("learner", "POST /", 500, 200, 0.1)
-
-    assert screen.deviations == 1
-    assert "Expected 200, got 500." in capsys.readouterr().out
-
-
-def test_a_check_that_does_not_hold_is_a_deviation(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = Screen()
-
-    screen.check(True, "It holds", "It doesn't.")
-    screen.check(False, "It holds too", "It doesn't.")
-
-    assert screen.deviations == 1
-    assert "✗ Not so: It holds too\n     It doesn't.\n" in capsys.readouterr().out
-
-
-def test_a_chapter_that_breaks_off_is_a_deviation_and_the_next_one_begins(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    screen = Screen()
-
-    with screen.chapter("First"):
-        raise Deviation("It can't go on.")
-    with screen.chapter("Second"):
-        pass
-
-    assert screen.deviations == 1
-    assert "1. First\n   ✗ It can't go on.\n\n2. Second" in capsys.readouterr().out
-
-
-def test_a_short_token_shows_no_more_than_its_beginning() -> None:
-    assert shortened("0123456789") == "012345…"
-    assert shortened("a" * 36 + "wxyz") == "aaaaaa…wxyz"
-
-
-def test_the_throw_away_site_takes_nothing_of_the_users_own_settings(tmp_path: Path) -> None:
-    outer = {
-        "PATH": "/bin",
-        "DATABASE_URL_FILE": "/own/url",
-        "DJANGO_DEBUG": "1",
-        "CONVAI_API_KEY": "own-key",
-        "CONVAI_BASE_URL": "https://own.example.org",
-    }
-
-    sandboxed = settings_for(tmp_path / "a b.sqlite3", "http://127.0.0.1:1", outer)
-    vendors = settings_for(tmp_path / "a b.sqlite3", None, outer)
-
-    assert sandboxed["PATH"] == "/bin"
-    assert {"DATABASE_URL_FILE", "DJANGO_DEBUG"}.isdisjoint(sandboxed)
-    assert sandboxed["CONVAI_BASE_URL"] == "http://127.0.0.1:1"
-    assert sandboxed["CONVAI_API_KEY"] != "own-key"
-    assert sandboxed["DATABASE_URL"].endswith("a%20b.sqlite3")
-    assert vendors["CONVAI_API_KEY"] == "own-key"
-    assert vendors["CONVAI_BASE_URL"] == "https://own.example.org"

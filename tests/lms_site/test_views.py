@@ -8,6 +8,7 @@ import pytest
 from django.test import Client, RequestFactory
 
 from lms_site import views
+from tests.lms_site.lms import LMS, error_code
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +49,11 @@ def test_djangos_own_errors_have_the_sites_shape(view: Any, status: int, code: b
     assert response.status_code == status
     assert code in response.content
     assert b"a detail" not in response.content
+
+
+def test_what_is_not_there_is_told_in_json_and_in_the_admin_as_a_page(lms: LMS) -> None:
+    missing = lms.get("/api/nothing/")
+
+    assert missing.status_code == 404
+    assert error_code(missing) == "not_found"
+    assert lms.get("/admin/login/nothing/").headers["Content-Type"].startswith("text/html")

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from convai_sandbox.process import Sandbox
-from lms_site.demo.processes import Site, run
+from lms_site.demo.processes import Site, direct_http, run
 from lms_site.demo.throwaway import ThrowAway
 
 DAYS: list[dict[str, Any]] = [
@@ -66,12 +66,11 @@ def test_logins_and_logouts_go_on_and_the_sweep_leaves_nothing_alive(made: Any, 
     learner = throw_away.accounts["learner"]
     with (
         Site(throw_away.environment, throw_away.log) as site,
-        requests.Session() as by_bearer,
-        requests.Session() as by_cookie,
+        direct_http() as by_bearer,
+        direct_http() as by_cookie,
     ):
         sessions = [("auth", by_bearer), ("session", by_cookie)]
         for stack, http in sessions:
-            http.trust_env = False
             login = log_in(site, learner, stack, http)
             assert login.json()["convai"]["apiAuthToken"] in sandbox.live()
         if day:
@@ -84,8 +83,7 @@ def test_logins_and_logouts_go_on_and_the_sweep_leaves_nothing_alive(made: Any, 
         ]
         logins = []
         for stack in ("auth", "session", "auth", "session"):
-            with requests.Session() as another:
-                another.trust_env = False
+            with direct_http() as another:
                 logins.append(log_in(site, learner, stack, another))
 
         assert [logout.status_code for logout in logouts] == [204, 204]
