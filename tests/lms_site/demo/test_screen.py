@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
+from convai_sandbox.process import SandboxError
 from lms_site.demo.screen import Deviation, Screen, shortened
 
 
@@ -44,3 +46,27 @@ def test_a_chapter_that_breaks_off_is_a_deviation_and_the_next_one_begins(
 def test_a_short_token_shows_no_more_than_its_beginning() -> None:
     assert shortened("0123456789") == "012345…"
     assert shortened("a" * 36 + "wxyz") == "aaaaaa…wxyz"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (requests.ConnectTimeout("a detail"), "No answer came: ConnectTimeout."),
+        (SandboxError("it is gone"), "The sandbox failed: it is gone."),
+    ],
+)
+def test_a_chapter_without_an_answer_is_a_deviation(
+    error: Exception, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Screen()
+
+    with screen.chapter("First"):
+        raise error
+
+    assert screen.deviations == 1
+    assert f"✗ {told}" in capsys.readouterr().out
+
+
+def test_a_mistake_in_the_demo_itself_is_no_deviation() -> None:
+    with pytest.raises(KeyError), Screen().chapter("First"):
+        raise KeyError("a bug")
