@@ -64,10 +64,10 @@ def hook() -> None:
 
         return wrapped
 
-    generated = before(GENERATED, issuing._settle_generated)
-    issuing._settle_generated = after(COMMITTED, generated)
-    revocation._settle = before(REVOKED, revocation._settle)
-    revocation._settle_error = before(FAILED, revocation._settle_error)
+    stored = before(GENERATED, issuing._store)
+    issuing._store = after(COMMITTED, stored)
+    revocation._record_dead = before(REVOKED, revocation._record_dead)
+    revocation._record_attempt = before(FAILED, revocation._record_attempt)
 
 
 def application() -> Any:

@@ -20,10 +20,10 @@ import django
 django.setup()
 from convai_tokens.lifecycle import issuing, revocation
 places = {
-    "generated": (issuing, "_settle_generated"),
-    "committed": (issuing, "_settle_generated"),
-    "revoked": (revocation, "_settle"),
-    "failed": (revocation, "_settle_error"),
+    "generated": (issuing, "_store"),
+    "committed": (issuing, "_store"),
+    "revoked": (revocation, "_record_dead"),
+    "failed": (revocation, "_record_attempt"),
 }
 module, name = places[sys.argv[1]]
 assert callable(getattr(module, name))
