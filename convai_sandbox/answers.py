@@ -74,6 +74,28 @@ def retry_after(style: str, wait: float) -> str:
     return str(max(math.ceil(wait), 1)) if style == "seconds" else style
 
 
+def in_front(fault: str) -> Answer | None:
+    """Return what answers in Convai's place, or None when ``fault`` is no name of that."""
+    bodies: dict[str, object] = {
+        "list": [1, 2],
+        "success_false": {"success": False},
+        "error_message": {"errorMessage": "Task timed out", "errorType": "Sandbox.Timedout"},
+        "errors": {"errors": ["Something went wrong."]},
+        "detail_200": {"detail": "Service temporarily unavailable"},
+        "status_code": {"statusCode": 500},
+    }
+    if fault in bodies:
+        return Answer(200, json.dumps(bodies[fault]).encode(), outcome=fault)
+    if fault == "queued":
+        return Answer(202, b'{"message": "queued"}', outcome=fault)
+    pages = {
+        "maintenance": b"<!doctype html><title>Back soon</title><p>We are improving our service.",
+        "portal": b"<html><body><form>Room number <input name=room></form></body></html>",
+    }
+    page = pages.get(fault)
+    return None if page is None else Answer(200, page, "text/html", outcome=fault)
+
+
 def nonsense(fault: str) -> Answer | None:
     """Return the nonsense called ``fault``, or None when that is no name of nonsense."""
     ends = "2099-01-15T14:30:00Z"

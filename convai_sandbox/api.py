@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from http.client import responses
 
-from .answers import Answer, envelope_of, json_answer, new_token, nonsense, retry_after, success
+from .answers import (
+    Answer,
+    envelope_of,
+    in_front,
+    json_answer,
+    new_token,
+    nonsense,
+    retry_after,
+    success,
+)
 from .ledger import Ledger
 from .switches import REDIRECTS, VERBS, Switches
 
@@ -86,6 +95,9 @@ class Call:
             return Answer(int(fault), b"", headers=(("Location", target),))
         if fault.isdecimal():
             return self._failure(int(fault))
+        front = in_front(fault)
+        if front is not None:
+            return front
         malformed = nonsense(fault)
         if malformed is not None and (self._verb == "generate" or fault == "ok_false"):
             return malformed

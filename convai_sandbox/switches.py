@@ -31,10 +31,21 @@ MALFORMED = (
     "not_json", "empty_object", "empty_token", "token_number", "ok_false", "huge", "truncated",
     "not_http",
 )  # fmt: skip
+# What answers in Convai's place: a proxy, a portal, a gateway. Convai never sees the call.
+IN_FRONT = (
+    "maintenance", "portal", "list", "success_false", "error_message", "errors", "detail_200",
+    "status_code", "queued",
+)  # fmt: skip
 REDIRECTS = (301, 302, 303, 307, 308)
 # Played by the server, on the socket. One call plays one fault: of those switched on, the first.
 TRANSPORT = ("hang", "hang_after", "reset", "drop", "drip", "drip_headers")
-FAULTS = (*TRANSPORT, *MALFORMED, *map(str, REDIRECTS), *map(str, range(400, 600)))
+FAULTS = (
+    *TRANSPORT,
+    *MALFORMED,
+    *IN_FRONT,
+    *map(str, REDIRECTS),
+    *map(str, range(400, 600)),
+)
 DEAD_STATUSES = (200, 400, 401, 403, 404, 410)
 _DEAD = ", ".join(map(str, DEAD_STATUSES))
 
@@ -84,6 +95,11 @@ class Switches:
         "",
         kinds.one_of("", *MALFORMED),
         f"answer 200 with nonsense: {', '.join(MALFORMED)}",
+    )
+    in_front: str = switch(
+        "",
+        kinds.one_of("", *IN_FRONT),
+        f"answer 2xx in Convai's place, and do nothing: {', '.join(IN_FRONT)}",
     )
     seed: int = switch(0, kinds.integer(0, 2**31), "seed of what is drawn at random; 0: a new one")
     # How errors look
@@ -191,8 +207,8 @@ class Switches:
         for name in TRANSPORT:
             if getattr(self, name):
                 return latency, name
-        if self.redirect or self.malformed:
-            return latency, str(self.redirect or self.malformed)
+        if fault := self.redirect or self.malformed or self.in_front:
+            return latency, str(fault)
         if self.faults:
             left = source.random()
             for name, rate in self.faults.items():

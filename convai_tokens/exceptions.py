@@ -35,6 +35,7 @@ class ErrorCode(StrEnum):
     CONVAI_DROPPED = "convai_dropped"
     CONVAI_RATE_LIMITED = "convai_rate_limited"
     CONVAI_BUSY = "convai_busy"
+    CONVAI_NOT_UNDERSTOOD = "convai_not_understood"
     # Convai refuses this LMS
     CONVAI_REFUSED = "convai_refused"
     CONVAI_BAD_KEY = "convai_bad_key"

@@ -41,6 +41,10 @@ DEFAULT_LIFETIME = timedelta(hours=1)  # what Convai's pages promise for a gener
 MAX_RETRY_AFTER = 3600.0  # a vendor that asks for more gets one probe an hour all the same
 MAX_TOKEN_LENGTH = 4096
 
+# Where an error's text is, by the vendor's pages; and by what gateways in front of it answer.
+ERROR_KEYS = ("ERROR", "error", "API_ERROR", "INTERNAL_ERROR")
+GATEWAYS_KEYS = ("errors", "errorMessage", "errorType", "detail")
+
 _NAMES_THE_KEY = re.compile(r"api[ _-]?key", re.IGNORECASE)
 # Neither our own path, nor a parser's "Unexpected token '<'", nor a token of another kind.
 _NAMES_THE_TOKEN = re.compile(
@@ -103,9 +107,10 @@ def extended_until(
 
 def confirmed_revoked(
     status: int, headers: Mapping[str, str], body: bytes
-) -> Literal[True] | ConvaiTokensError:
-    """Return True when the answer confirms *revoke*, else the outcome."""
-    return _failure("revoke", status, headers, _read(body)) or True
+) -> str | ConvaiTokensError:
+    """Return in which words the answer confirms *revoke*, or the outcome."""
+    data = _read(body)
+    return _failure("revoke", status, headers, data) or f"{status}, {_shape(data)}"
 
 
 def answered_probe(
@@ -139,7 +144,8 @@ def _failure(
     """Return the outcome that the answer stands for, None for success."""
     success = 200 <= status < 300
     text = _error_text(data, success)
-    if success and text is None:
+    # To generate, the token itself is the yes.
+    if success and text is None and (verb == "generate" or _says_yes(status, data)):
         return None
     told = f"Convai answered {status} to {verb}."
     retry_after = _retry_after(headers)
@@ -166,7 +172,27 @@ def _refusal(verb: Verb, status: int, data: object, text: str, told: str) -> Con
         return TokenGone(told)
     if isinstance(data, dict) and data.get("INTERNAL_ERROR"):
         return ConvaiUnavailable(told, maybe_done=True)
+    if status < 400:
+        told = f"{told} Its body, {_shape(data)}, doesn't say that this was done."
+        return ConvaiUnavailable(told, code=ErrorCode.CONVAI_NOT_UNDERSTOOD, maybe_done=True)
     return TokenRejected(told)
+
+
+def _says_yes(status: int, data: object) -> bool:
+    """Tell whether a 2xx without an error says, in a way of Convai's, that it was done.
+
+    That nobody objects is no proof: a maintenance page, a captive portal or a gateway answers 200
+    to anything. Nor is 202, which promises it for later.
+    """
+    if status == 202:
+        return False
+    if not isinstance(data, dict):
+        return isinstance(data, str) and not data.strip()
+    if any(data.get(name) for name in GATEWAYS_KEYS) or _is_error_status(data):
+        return False
+    state = str(data.get("STATUS") or data.get("status") or "").lower()
+    said = any(data.get(name) is True for name in ("ok", "success", "revoked"))
+    return said or state in ("success", "ok") or "expirationTime" in data
 
 
 def _says_that_the_token_is_gone(status: int, text: str) -> bool:
@@ -183,13 +209,28 @@ def _error_text(data: object, success: bool) -> str | None:
     """Return the text of the error envelope in ``data``; None when there is none."""
     if not isinstance(data, dict):
         return None if success else str(data)
-    for key in ("ERROR", "error", "API_ERROR", "INTERNAL_ERROR"):
+    for key in ERROR_KEYS:
         if data.get(key):
             return str(data[key])
     state = str(data.get("status") or data.get("STATUS") or "").lower()
-    if state in ("error", "failure", "failed") or data.get("ok") is False:
+    denied = any(data.get(name) is False for name in ("ok", "success", "revoked"))
+    if denied or state in ("error", "failure", "failed"):
         return str(data.get("message") or "")
     return None if success else str(data.get("detail") or data.get("message") or "")
+
+
+def _shape(data: object) -> str:
+    """Return in words what an answer's body is, without any of its values."""
+    if isinstance(data, dict):
+        return f"a JSON object with {', '.join(sorted(data)[:5]) or 'nothing in it'}"
+    if not isinstance(data, str):
+        return "JSON that is no object"
+    return "text that isn't JSON" if data.strip() else "empty"
+
+
+def _is_error_status(data: dict[str, object]) -> bool:
+    """Tell whether a gateway's ``statusCode`` says what the status line doesn't."""
+    return str(data.get("statusCode", "")).strip()[:1] in ("4", "5")
 
 
 def _expiration(given: object) -> datetime:

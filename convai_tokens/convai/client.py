@@ -110,17 +110,19 @@ class ConvaiClient:
         ``TokenRejected`` or ``TokenGone``.
         """
         deadline = self._deadline(budget)
-        return self._call(self.breaker, "extend", value, deadline, extended_until)
+        # Extend isn't documented: an answer that isn't understood must not stop generating.
+        excused = (ErrorCode.CONVAI_NOT_UNDERSTOOD,)
+        return self._call(self.breaker, "extend", value, deadline, extended_until, excused=excused)
 
-    def revoke(self, value: Secret, budget: float | None = None) -> None:
-        """Revoke the token; return when Convai has confirmed it.
+    def revoke(self, value: Secret, budget: float | None = None) -> str:
+        """Revoke the token; return in which words Convai has confirmed it.
 
         Needs no ``reserve()``: few threads revoke. Raises ``ConvaiPaused``, ``ConvaiUnavailable``,
         ``ConvaiRefused``, ``TokenRejected`` or ``TokenGone``.
         """
         self.revoking.check()
         deadline = self._deadline(budget)
-        self._call(self.revoking, "revoke", value, deadline, confirmed_revoked)
+        return self._call(self.revoking, "revoke", value, deadline, confirmed_revoked)
 
     def _why_paused(self) -> ConvaiPaused | None:
         """Return the outcome of a learner's call while the breaker is open, None if it may go.

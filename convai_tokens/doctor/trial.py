@@ -38,6 +38,10 @@ REMEDIES = {
         "Convai is failing, or BASE_URL leads to something else that answers in its place.",
         f"Compare BASE_URL with https://api.convai.com. {TRY_LATER}",
     ),
+    ErrorCode.CONVAI_NOT_UNDERSTOOD: (
+        "Something else answers in Convai's place, or Convai has changed its answer.",
+        "Compare BASE_URL with https://api.convai.com; else report the answer's keys as a bug.",
+    ),
     ErrorCode.CONVAI_RATE_LIMITED: (
         "The plan's limit per minute is reached: by logins, or by a doctor that runs too often.",
         "Run the doctor less often, or with --offline; ask Convai for a higher limit.",
@@ -103,16 +107,17 @@ class Trial:
             asked = earlier[-1].retry_after or 0.0 if earlier else 0.0
             time.sleep(min(max(pause, asked), LONGEST_PAUSE))
             try:
-                _ask(lambda client: client.revoke(value))
+                words, _ = _ask(lambda client: client.revoke(value))
             except TokenGone as error:
                 # For the app it is as good as revoked, so that nothing else would ever tell.
                 if not any(it.maybe_done for it in earlier):
                     return _told(error, f" {self._still_alive()}")
+                words = "the token is gone"
             except ConvaiTokensError as error:
                 earlier.append(error)
                 continue
             if not earlier:
-                return ok("Revoked.")
+                return ok(f"Revoked. Convai's answer: {words}.")
             remedy = REMEDIES.get(earlier[-1].code, UNEXPECTED)
             return warning(f"Revoked, but a try before got {earlier[-1].describe()}", *remedy)
         return _told(earlier[-1], f" {self._still_alive()}")

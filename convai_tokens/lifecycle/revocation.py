@@ -22,6 +22,7 @@ from ..exceptions import (
     ConvaiPaused,
     ConvaiTokensError,
     ConvaiUnavailable,
+    ErrorCode,
     SealBroken,
     TokenGone,
     TokenRejected,
@@ -46,6 +47,7 @@ LOUD_ATTEMPTS = 3  # of one token, that are worth a warning each
 # Of an expired token, minutes apart, after which it counts as gone. One that lives has any number:
 # a gateway, a firewall or a wrong BASE_URL rejects it without a reason, until somebody mends that.
 MAX_REJECTIONS = 3
+NOT_UNDERSTOOD = ErrorCode.CONVAI_NOT_UNDERSTOOD
 
 
 def attempt(token_ids: Sequence[int]) -> list[str]:
@@ -125,7 +127,8 @@ def _record_attempt(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
     rejections = token.rejections + counts
     if isinstance(error, TokenGone) or rejections >= MAX_REJECTIONS:
         return _record_dead(token, TokenStatus.GONE, EventKind.GONE, error.describe())
-    level = logging.WARNING if isinstance(error, ConvaiUnavailable) else logging.ERROR
+    passes = isinstance(error, ConvaiUnavailable) and error.code != NOT_UNDERSTOOD
+    level = logging.WARNING if passes else logging.ERROR
     if token.attempts >= LOUD_ATTEMPTS:
         level = logging.DEBUG  # an outage of a day would fill the log; the row keeps the last error
     logger.log(level, "Token %s is still owed: %s", token.pk, error.describe())

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from convai_sandbox.process import Sandbox
+from convai_sandbox.switches import IN_FRONT
 
 from .calls import KEY, call, generate, outcomes, wait_until
 
@@ -88,6 +89,21 @@ def test_a_malformed_success_of_revoke_is_a_success(
 
     assert (status, len(convai_sandbox.live())) == (200, live)
     assert unknown == (200 if malformed == "ok_false" else 404)
+
+
+@pytest.mark.parametrize("name", IN_FRONT)
+@pytest.mark.parametrize("verb", ["generate", "extend", "revoke"])
+def test_what_stands_in_front_answers_2xx_and_convai_sees_no_call(
+    convai_sandbox: Sandbox, verb: str, name: str
+) -> None:
+    token = generate(convai_sandbox)
+    before = convai_sandbox.ledger()["tokens"]
+    convai_sandbox.set(in_front=name)
+
+    answer = call(convai_sandbox, verb, token)
+
+    assert answer.status == (202 if name == "queued" else 200)
+    assert convai_sandbox.ledger()["tokens"] == before
 
 
 def test_a_mix_plays_everything_at_once(convai_sandbox: Sandbox) -> None:

@@ -31,6 +31,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "redirect": ("307", 307),
     "redirect_to": ("https://127.0.0.1:1/x", "https://127.0.0.1:1/x"),
     "malformed": ("huge", "huge"),
+    "in_front": ("portal", "portal"),
     "seed": ("7", 7),
     "error_envelope": ("detail_list", "detail_list"),
     "error_text": ("No.", "No."),

@@ -208,10 +208,10 @@ def test_a_session_is_found_and_ended_by_stack_and_identity(
         return JsonResponse({})
 
     ConvaiTokenMiddleware(login)(rf.post("/login/"))
-    at_hand = {"stack": "custom", "identity": "credential 1"}
+    stack, identity = "custom", "credential 1"
 
-    found = api.learner_session(**at_hand)
-    ended = api.end_session(**at_hand, reason=EndReason.LOGOUT)
+    found = api.learner_session(stack=stack, identity=identity)
+    ended = api.end_session(stack=stack, identity=identity, reason=EndReason.LOGOUT)
 
     assert found is not None
     assert found.user_id == learner.pk
@@ -222,12 +222,10 @@ def test_a_session_is_found_and_ended_by_stack_and_identity(
     assert convai.live() == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [{}, {"stack": "custom"}, {"identity": "credential"}], ids=repr
-)
-def test_without_anything_to_go_by_the_caller_is_told(arguments: dict[str, str]) -> None:
+@pytest.mark.parametrize(("stack", "identity"), [("", ""), ("custom", ""), ("", "credential")])
+def test_without_anything_to_go_by_the_caller_is_told(stack: str, identity: str) -> None:
     with pytest.raises(TypeError, match="a stack and an identity"):
-        api.learner_session(**arguments)
+        api.learner_session(stack=stack, identity=identity)
 
 
 def test_all_sessions_of_a_user_end_and_nobody_elses(

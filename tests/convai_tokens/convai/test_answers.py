@@ -23,6 +23,7 @@ from tests.convai_tokens.convai.vendor_answers import (
     READERS,
     TOKEN,
     VERBS,
+    VERBS_OF_A_TOKEN,
     read,
 )
 
@@ -114,35 +115,86 @@ def test_generate_without_a_time_means_one_hour_and_is_said_in_the_log(
     assert "expirationTime is missing" in caplog.text
 
 
-NOTHING_TO_READ = [
+A_YES = [
     pytest.param(b"", id="empty"),
+    pytest.param(b" \r\n", id="blank"),
+    pytest.param({"STATUS": "SUCCESS"}, id="STATUS"),
+    pytest.param({"STATUS": "OK", "message": "Revoked."}, id="STATUS ok"),
+    pytest.param({"status": "success"}, id="status"),
+    pytest.param({"status": "ok", "error": None, "ERROR": ""}, id="empty errors"),
+    pytest.param({"ok": True}, id="ok"),
+    pytest.param({"success": True, "statusCode": 200}, id="success"),
+    pytest.param({"revoked": True}, id="revoked"),
+]
+NO_YES = [
     pytest.param(b"OK", id="plain text"),
     pytest.param(b"<html><body>Hello</body></html>", id="html"),
+    pytest.param(b"<!doctype html><title>Back soon</title>", id="maintenance page"),
     pytest.param(b"\xff\xfe\x00broken", id="no text at all"),
+    pytest.param(b"\x1f\x8b\x08\x00", id="compressed"),
     pytest.param(b"[" * 100_000, id="nested too deep"),
-    pytest.param({"STATUS": "SUCCESS"}, id="STATUS"),
-    pytest.param({"status": "success"}, id="status"),
-    pytest.param({"ok": True}, id="ok"),
-    pytest.param({"error": None, "ERROR": ""}, id="empty errors"),
-    pytest.param({"message": "Done"}, id="message"),
+    pytest.param(b'{"STATUS": "SUCCESS"', id="truncated"),
     pytest.param({}, id="empty object"),
     pytest.param([], id="list"),
+    pytest.param([1, 2], id="list of numbers"),
+    pytest.param([{"STATUS": "SUCCESS"}], id="a yes in a list"),
+    pytest.param({"data": {"STATUS": "SUCCESS"}}, id="a yes inside"),
     pytest.param(None, id="null"),
+    pytest.param(True, id="true"),
     pytest.param(17, id="number"),
+    pytest.param("success", id="JSON text"),
+    pytest.param({"message": "Done"}, id="message"),
+    pytest.param({"message": "queued"}, id="queued"),
+    pytest.param({"error": None, "ERROR": ""}, id="empty errors alone"),
+    pytest.param({"success": False}, id="success false"),
+    pytest.param({"success": "false"}, id="success as text"),
+    pytest.param({"success": 1}, id="success as number"),
+    pytest.param({"revoked": False, "STATUS": "SUCCESS"}, id="revoked false"),
+    pytest.param({"status": "pending"}, id="pending"),
+    pytest.param({"status": "accepted"}, id="accepted"),
+    pytest.param({"errorMessage": "Timed out", "errorType": "Timeout"}, id="a function's failure"),
+    pytest.param({"errorType": "Runtime.Exit"}, id="errorType alone"),
+    pytest.param({"errors": ["Bad gateway"]}, id="errors"),
+    pytest.param({"ok": True, "errors": [{"message": "no"}]}, id="ok, and errors"),
+    pytest.param({"detail": "Service temporarily unavailable"}, id="detail"),
+    pytest.param({"STATUS": "SUCCESS", "detail": "not now"}, id="a yes with a detail"),
+    pytest.param({"statusCode": 500}, id="statusCode 500"),
+    pytest.param({"statusCode": "404", "ok": True}, id="statusCode as text"),
+    pytest.param({"statusCode": 503, "STATUS": "SUCCESS"}, id="a yes with a statusCode"),
 ]
 
 
-@pytest.mark.parametrize("body", NOTHING_TO_READ)
-def test_revoke_is_confirmed_by_any_2xx_without_an_error(body: Any) -> None:
-    assert [read("revoke", status, body) for status in (200, 202, 204)] == [True] * 3
+@pytest.mark.parametrize("body", A_YES)
+def test_revoke_is_confirmed_by_a_yes_in_a_way_of_the_vendors(body: Any) -> None:
+    for status in (200, 201, 204):
+        assert read("revoke", status, body).startswith(f"{status}, ")
 
 
-@pytest.mark.parametrize("body", NOTHING_TO_READ)
+@pytest.mark.parametrize("body", A_YES)
 def test_extend_without_a_time_means_one_hour(body: Any) -> None:
-    assert [read("extend", status, body) for status in (200, 202, 204)] == [NOW + ONE_HOUR] * 3
+    assert [read("extend", status, body) for status in (200, 201, 204)] == [NOW + ONE_HOUR] * 3
 
 
-@pytest.mark.parametrize("body", NOTHING_TO_READ)
+@pytest.mark.parametrize("body", NO_YES)
+@pytest.mark.parametrize("verb", VERBS_OF_A_TOKEN)
+def test_a_2xx_that_says_no_yes_confirms_nothing(verb: str, body: Any) -> None:
+    for status in (200, 201, 204, 207):
+        outcome = read(verb, status, body)
+
+        assert type(outcome) is ConvaiUnavailable, f"{status} with {body!r} is {outcome!r}"
+        assert (outcome.code, outcome.maybe_done) == ("convai_not_understood", True)
+
+
+@pytest.mark.parametrize("body", [*A_YES, *NO_YES])
+@pytest.mark.parametrize("verb", VERBS_OF_A_TOKEN)
+def test_a_202_promises_and_confirms_nothing(verb: str, body: Any) -> None:
+    outcome = read(verb, 202, body)
+
+    assert isinstance(outcome, ConvaiUnavailable)
+    assert outcome.code == "convai_not_understood"
+
+
+@pytest.mark.parametrize("body", [*A_YES, *NO_YES])
 def test_generate_without_a_token_is_nonsense_that_may_have_been_done(body: Any) -> None:
     for status in (200, 202, 204):
         outcome = read("generate", status, body)
@@ -252,7 +304,7 @@ def test_any_answer_at_all_becomes_an_outcome(
         return
     assert 200 <= status < 300
     if verb == "revoke":
-        assert outcome is True
+        assert outcome.startswith(f"{status}, ")
         return
     if verb == "generate":
         assert outcome.value.strip()

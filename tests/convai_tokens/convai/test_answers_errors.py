@@ -41,6 +41,7 @@ RATE_LIMITED = (ConvaiUnavailable, "convai_rate_limited")
 REFUSED = (ConvaiRefused, "convai_refused")
 REJECTED = (TokenRejected, "token_rejected")
 UNAVAILABLE = (ConvaiUnavailable, "convai_unavailable")
+NOT_UNDERSTOOD = (ConvaiUnavailable, "convai_not_understood")
 
 WITHOUT_INTERNAL = {name: each for name, each in ENVELOPES.items() if name != "INTERNAL_ERROR"}
 INTERNAL = {"INTERNAL_ERROR": ENVELOPES["INTERNAL_ERROR"]}
@@ -129,10 +130,10 @@ def test_a_400_or_404_that_calls_the_token_dead_means_that_it_is_gone(text: str)
 )
 def test_a_failure_that_mentions_a_token_is_not_the_tokens_death(text: str) -> None:
     others = {name: each for name, each in UNMISTAKABLE.items() if name not in INTERNAL}
-    statuses = [200, 400, 404]
 
-    assert_each(REJECTED, VERBS_OF_A_TOKEN, statuses, in_envelopes(others, text))
-    assert_each(UNAVAILABLE, VERBS_OF_A_TOKEN, statuses, in_envelopes(INTERNAL, text))
+    assert_each(REJECTED, VERBS_OF_A_TOKEN, [400, 404], in_envelopes(others, text))
+    assert_each(NOT_UNDERSTOOD, VERBS_OF_A_TOKEN, [200], in_envelopes(others, text))
+    assert_each(UNAVAILABLE, VERBS_OF_A_TOKEN, [200, 400, 404], in_envelopes(INTERNAL, text))
 
 
 @pytest.mark.parametrize("text", TOKEN_TEXTS)
@@ -160,8 +161,10 @@ def test_a_401_or_403_about_the_token_is_no_proof_that_it_is_gone(text: str) -> 
 
 
 @pytest.mark.parametrize("envelope", ["ok", "ERROR", "status"])
-def test_an_error_inside_a_200_that_says_nothing_rejects_the_token(envelope: str) -> None:
-    assert_each(REJECTED, VERBS_OF_A_TOKEN, [200], [UNMISTAKABLE[envelope]("No.")])
+def test_an_error_inside_a_200_that_says_nothing_of_the_token_is_not_understood(
+    envelope: str,
+) -> None:
+    assert_each(NOT_UNDERSTOOD, VERBS_OF_A_TOKEN, [200], [UNMISTAKABLE[envelope]("No.")])
 
 
 @pytest.mark.parametrize("body", [b"", b"Unauthorized", {"ERROR": "Unknown token."}])
