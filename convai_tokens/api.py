@@ -11,6 +11,7 @@ import uuid
 from typing import Any, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from rest_framework.request import Request
 
@@ -27,6 +28,7 @@ from .logins.credentials import (
     register_bearer_stack,
 )
 from .logins.notes import LoginNote, device_of, note_login, note_token_in_page
+from .logins.safety import told
 from .models import EndReason, LearnerSession
 from .payloads import failed_block, fields, issued_block
 
@@ -83,8 +85,8 @@ def issue_token(request: HttpRequest | Request) -> dict[str, Any]:
         session = open_for_request(http, user, credential_of_request(request))
         issued = generate(session, budget=app_settings.LOGIN_BUDGET)
         return fields(issued_block(user, issued))
-    except ConvaiTokensError as error:
-        return fields(failed_block(user, error))
+    except (ConvaiTokensError, ImproperlyConfigured) as error:
+        return fields(failed_block(user, told(error)))
 
 
 def learner_session(

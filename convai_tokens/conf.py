@@ -120,6 +120,9 @@ KEYS = Kind(
 )
 
 
+_NOTHING = object()
+
+
 class Setting(Generic[T]):
     """One key of the dict. As an attribute of ``app_settings`` it is the project's value."""
 
@@ -129,6 +132,7 @@ class Setting(Generic[T]):
         self.about = about
         self.shown = shown or repr(default)  # the default, in the documentation's table
         self.name = ""
+        self._accepted: Any = _NOTHING  # the value that was looked at last, and is fine
 
     def __set_name__(self, owner: type[AppSettings], name: str) -> None:
         self.name = name
@@ -145,13 +149,33 @@ class Setting(Generic[T]):
         return self.value()
 
     def value(self) -> T:
-        """Return the project's value as it stands, or the default."""
-        value: T = configured().get(self.name, self.default)
-        return value
+        """Return the project's value as it stands, or the default.
+
+        Raises ``ImproperlyConfigured`` when it is what the setting must never be: nobody may have
+        run the checks.
+        """
+        value = self.given()
+        if value is not self._accepted:
+            if problem := self._problem_of(value):
+                name, hint = self.name, self.kind.hint
+                raise ImproperlyConfigured(f"CONVAI_TOKENS[{name!r}] {problem} {hint}")
+            self._accepted = value
+        return self._used(value)
+
+    def given(self) -> Any:
+        """Return the project's value unchecked."""
+        return configured().get(self.name, self.default)
 
     def problem(self) -> str:
         """Return what is wrong with the project's value; empty when nothing is."""
-        return "" if self.kind.holds(self.value()) else f"must be {self.kind.must_be}."
+        return self._problem_of(self.given())
+
+    def _problem_of(self, value: Any) -> str:
+        return "" if self.kind.holds(value) else f"must be {self.kind.must_be}."
+
+    def _used(self, value: Any) -> T:
+        used: T = value
+        return used
 
 
 class Hook(Setting[T]):
@@ -162,18 +186,16 @@ class Hook(Setting[T]):
         kind = Kind("a callable, or its dotted path", callable, "E006", hint)
         super().__init__(path, kind, about)  # type: ignore[arg-type] # the path, for the callable
 
-    def value(self) -> T:
-        """Return the callable; raise ``ImportError`` when its path leads nowhere."""
-        given: Any = super().value()
-        value: T = import_string(given) if isinstance(given, str) else given
-        return value
-
-    def problem(self) -> str:
-        """Return why the callable can't be had; empty when it can."""
+    def _problem_of(self, value: Any) -> str:
         try:
-            return "" if callable(value := self.value()) else f"is {value!r}, which isn't callable."
+            used = self._used(value)
         except ImportError as error:
-            return f"can't be imported: {error}"
+            return f"can't be imported: {error}."
+        return "" if callable(used) else f"is {used!r}, which isn't callable."
+
+    def _used(self, value: Any) -> T:
+        used: T = import_string(value) if isinstance(value, str) else value
+        return used
 
 
 def configured() -> dict[str, Any]:
@@ -239,14 +261,17 @@ class AppSettings:
     )
 
     def api_key(self) -> Secret:
-        """Return the real API key; raise ``ImproperlyConfigured`` when it is blank.
+        """Return the real API key.
 
-        A callable is called each time, so that a key rolled in a vault needs no restart.
+        A callable is called each time, so that a key rolled in a vault needs no restart. Raises
+        ``ImproperlyConfigured`` when it is blank, or no header can carry it.
         """
-        value = self.API_KEY
+        value = AppSettings.API_KEY.given()
         key = Secret(((value() if callable(value) else value) or "").strip())
         if not key:
             raise ImproperlyConfigured("CONVAI_TOKENS['API_KEY'] is blank.")
+        if not (key.isascii() and key.isprintable()):
+            raise ImproperlyConfigured("CONVAI_TOKENS['API_KEY'] holds what no header can carry.")
         return key
 
     def encryption_keys(self) -> Sequence[Secret]:

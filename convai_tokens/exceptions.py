@@ -16,8 +16,25 @@ _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _SECRET_LIKE = re.compile(r"[A-Za-z0-9_.~+/=-]{16,}")
 
 
+# Characters that change how others are shown: bidi overrides, isolates and marks, zero widths.
+_DISGUISING = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+
+def shown_text(text: str, length: int) -> str:
+    """Return a text of the learner's, such as a device's name, fit for the database and the audit.
+
+    Control characters become spaces, halves of surrogate pairs the replacement character, and
+    characters that disguise others are shown escaped; nothing is masked. At most ``length`` long.
+    """
+    text = _CONTROL_CHARACTERS.sub(" ", text[: length * 4])
+    text = _SURROGATES.sub("\ufffd", text)
+    text = _DISGUISING.sub(lambda found: f"\\u{ord(found[0]):04x}", text).strip()
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def clean_text(text: str) -> str:
-    """Return ``text`` fit for a log line or a database column.
+    """Return a text of the vendor's, or about its answers, fit for a log line or the database.
 
     Control characters become spaces, whatever looks like a key or a token becomes ``[...]``, and
     the result has at most 240 characters.
@@ -41,6 +58,7 @@ class ErrorCode(StrEnum):
     CONVAI_BAD_KEY = "convai_bad_key"
     CONVAI_PLAN_LIMIT = "convai_plan_limit"
     CONVAI_NO_KEY = "convai_no_key"
+    CONVAI_MISCONFIGURED = "convai_misconfigured"
     # This learner session, or this token
     SESSION_ENDED = "session_ended"
     TOKEN_SUPERSEDED = "token_superseded"
@@ -52,6 +70,7 @@ class ErrorCode(StrEnum):
     END_USER_BLANK = "end_user_blank"
     CONVAI_NOT_ALLOWED = "convai_not_allowed"
     CREDENTIAL_NOT_SUPPORTED = "credential_not_supported"
+    CONVAI_UNKNOWN_STACK = "convai_unknown_stack"
     NOT_AUTHENTICATED = "not_authenticated"
     # A fault of ours or of the LMS's code, which is in the log
     CONVAI_ERROR = "convai_error"
@@ -109,6 +128,14 @@ class ConvaiRefused(ConvaiTokensError):
 
     code = ErrorCode.CONVAI_REFUSED
     pause: ClassVar[float] = 60.0
+
+
+class Misconfigured(ConvaiTokensError):
+    """A setting, or a hook of the LMS's, is what it must never be. The log names it."""
+
+    code = ErrorCode.CONVAI_MISCONFIGURED
+    default_text = "This LMS's settings for Convai are wrong; its log says which."
+    pause = 60.0
 
 
 class TokenRejected(ConvaiTokensError):
@@ -184,4 +211,14 @@ class NotAllowed(ConvaiTokensError):
 
     code = ErrorCode.CONVAI_NOT_ALLOWED
     default_text = "This learner gets no Convai token."
+    pause = None
+
+
+class UnknownStack(ConvaiTokensError):
+    """A login hands out a credential of no known stack: a token would end with nothing."""
+
+    code = ErrorCode.CONVAI_UNKNOWN_STACK
+    default_text = (
+        "This login is of a stack that convai_tokens does not know; the LMS's log says more."
+    )
     pause = None

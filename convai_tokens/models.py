@@ -19,6 +19,9 @@ from django.utils.translation import gettext_lazy as _
 
 from .exceptions import MAX_TEXT
 
+DEVICE_LENGTH = 120
+APPEND_ONLY = "Token events are append-only."
+
 Row = TypeVar("Row", bound=models.Model, covariant=True)
 
 
@@ -85,26 +88,7 @@ class EventKind(models.TextChoices):
     UNKNOWN = "unknown", _("unknown")
 
 
-class TakingQuerySet(models.QuerySet[Row]):
-    def take(self, limit: int, **fields: Any) -> list[Row]:
-        """Update up to ``limit`` of these rows, and return them as they were before.
-
-        Rows that anybody else holds a lock on are left out, so that neither a worker nor a long
-        transaction of the LMS's is waited for. To be called in a transaction, and without joins,
-        whose rows would be locked too.
-        """
-        rows = self.model._default_manager.using(self.db)
-        if connections[self.db].features.has_select_for_update_skip_locked:
-            taken = list(self.select_for_update(skip_locked=True)[:limit])
-            rows.filter(pk__in=[row.pk for row in taken]).update(**fields)
-            return taken
-        # Locks SQLite before the first read: a transaction that reads first and writes later fails
-        # there when another one has written in between.
-        rows.filter(pk=0).update(**fields)
-        return [row for row in self[:limit] if self.filter(pk=row.pk).update(**fields)]
-
-
-class LearnerSessionQuerySet(TakingQuerySet["LearnerSession"]):
+class LearnerSessionQuerySet(models.QuerySet["LearnerSession"]):
     def open(self) -> LearnerSessionQuerySet:
         """Return the sessions that haven't ended."""
         return self.filter(ended_at=None)
@@ -148,7 +132,7 @@ class LearnerSession(models.Model):
     username = models.CharField(_("username"), max_length=254, db_index=True)
     stack = models.CharField(_("login stack"), max_length=20)
     credential_digest = models.CharField(max_length=64, blank=True, db_index=True)
-    device = models.CharField(_("device"), max_length=120, blank=True)
+    device = models.CharField(_("device"), max_length=DEVICE_LENGTH, blank=True)
     started_at = models.DateTimeField(_("started"), default=timezone.now)
     ended_at = models.DateTimeField(_("ended"), null=True)
     end_reason = models.CharField(_("end reason"), max_length=20, blank=True, choices=EndReason)
@@ -167,7 +151,7 @@ class LearnerSession(models.Model):
         return f"{self.username}, {self.started_at:%Y-%m-%d %H:%M:%S}"
 
 
-class ConvaiTokenQuerySet(TakingQuerySet["ConvaiToken"]):
+class ConvaiTokenQuerySet(models.QuerySet["ConvaiToken"]):
     def owed(self) -> ConvaiTokenQuerySet:
         """Return the tokens that have to be revoked and aren't confirmed as revoked."""
         return self.filter(status=TokenStatus.REVOKING)
@@ -239,9 +223,22 @@ class ConvaiToken(models.Model):
 
 
 class TokenEventQuerySet(models.QuerySet["TokenEvent"]):
+    """Adds and purges. What raw SQL can do, no model can refuse."""
+
     def update(self, **kwargs: Any) -> NoReturn:
-        """Refuse: events are append-only."""
-        raise TypeError("Token events are append-only.")
+        raise TypeError(APPEND_ONLY)
+
+    def delete(self) -> NoReturn:
+        raise TypeError(APPEND_ONLY)
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[TokenEvent]:
+        if kwargs.get("update_conflicts"):
+            raise TypeError(APPEND_ONLY)
+        return super().bulk_create(*args, **kwargs)
+
+    def purge(self) -> int:
+        """Delete these events, whose time to be kept is over; return how many."""
+        return super().delete()[0]
 
 
 class TokenEvent(models.Model):
@@ -267,13 +264,16 @@ class TokenEvent(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=16, choices=EventKind)
     at = models.DateTimeField(_("at"), default=timezone.now)
+    # An event is never rewritten: who acted may be deleted, and the name still tells who it was.
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=models.DO_NOTHING,
         null=True,
+        db_constraint=False,
         related_name="+",
         verbose_name=_("actor"),
     )
+    actor_name = models.CharField(_("actor"), max_length=254, blank=True)
     detail = models.CharField(_("detail"), max_length=MAX_TEXT, blank=True)
 
     objects = TokenEventQuerySet.as_manager()
@@ -283,6 +283,7 @@ class TokenEvent(models.Model):
         verbose_name = _("token event")
         verbose_name_plural = _("token events")
         default_permissions = ("view",)
+        base_manager_name = "objects"  # refuses what the others refuse
 
     def __str__(self) -> str:
         return f"{self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
@@ -290,5 +291,8 @@ class TokenEvent(models.Model):
     def save(self, **kwargs: Any) -> None:
         """Add the event; refuse to change one that is there."""
         if not self._state.adding:
-            raise TypeError("Token events are append-only.")
+            raise TypeError(APPEND_ONLY)
         super().save(force_insert=True, **{k: v for k, v in kwargs.items() if k == "using"})
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(APPEND_ONLY)

@@ -6,8 +6,10 @@ by whom.
 
 from __future__ import annotations
 
+import logging
 import math
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,9 +18,11 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 from django.utils import timezone
 
-from .conf import Secret, app_settings
-from .exceptions import ConvaiTokensError, EndUserBlank
+from .conf import AppSettings, Secret, app_settings
+from .exceptions import ConvaiTokensError, EndUserBlank, Misconfigured
 from .lifecycle.issuing import Issued
+
+logger = logging.getLogger("convai_tokens")
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class LoginBlock:
     @property
     def server_url(self) -> str:
         """The realtime server's address, which older clients want to be told."""
-        return app_settings.SERVER_URL
+        return str(AppSettings.SERVER_URL.given())
 
 
 def issued_block(user: AbstractBaseUser, issued: Issued) -> LoginBlock:
@@ -66,7 +70,7 @@ def failed_block(user: AbstractBaseUser | None, error: ConvaiTokensError) -> Log
     identity: str | None = None
     name: str | None = None
     if user is not None:
-        with suppress(EndUserBlank):
+        with suppress(EndUserBlank, Misconfigured):
             identity, name = named_end_user(user)
     return LoginBlock(
         identity,
@@ -140,8 +144,49 @@ def named_end_user(user: AbstractBaseUser) -> tuple[str, str]:
 
     Convai's long-term memory hangs on the id: two learners with one id get their memories merged.
     """
-    parts = app_settings.END_USER(user)
-    identity, name = ("" if part is None else str(part).strip() for part in parts)
+    with hook("END_USER"):
+        identity, name = id_and_name(user)
     if not identity or not name:
         raise EndUserBlank("END_USER gave a blank id or name for this learner.")
     return identity, name
+
+
+def id_and_name(user: AbstractBaseUser) -> tuple[str, str]:
+    """Return what ``END_USER`` gives, as text; raise what it raises."""
+    identity, name = ("" if it is None else str(it).strip() for it in app_settings.END_USER(user))
+    return identity, name
+
+
+def may_have_token(request: HttpRequest, user: AbstractBaseUser) -> bool:
+    """Tell whether ``ISSUE_IF`` gives this learner a token."""
+    with hook("ISSUE_IF"):
+        return bool(app_settings.ISSUE_IF(request, user))
+
+
+def shaped(block: LoginBlock) -> dict[str, Any]:
+    """Return the block as ``PAYLOAD`` has it; if that fails, the error as ``nested`` has it."""
+    try:
+        with hook("PAYLOAD"):
+            shape = app_settings.PAYLOAD(block)
+            if not isinstance(shape, dict):
+                raise TypeError(f"PAYLOAD must return a dict, not {type(shape).__name__}.")
+            return shape
+    except Misconfigured as error:
+        failed = LoginBlock(
+            block.end_user_id,
+            block.end_user_name,
+            error_code=error.code,
+            error_message=str(error),
+            retry_after=retry_after(error),
+        )
+        return nested(failed)
+
+
+@contextmanager
+def hook(name: str) -> Iterator[None]:
+    """Log whatever the LMS's hook raises within, and raise ``Misconfigured`` in its place."""
+    try:
+        yield
+    except Exception:
+        logger.exception("CONVAI_TOKENS[%r] fails, so that a learner gets no token.", name)
+        raise Misconfigured from None

@@ -26,6 +26,7 @@ from .exceptions import (
     CredentialNotSupported,
     EndUserBlank,
     ErrorCode,
+    Misconfigured,
     NotAllowed,
 )
 from .lifecycle.credential import Credential
@@ -33,6 +34,7 @@ from .lifecycle.ending import revoke_tokens
 from .lifecycle.issuing import Issued, extend, generate
 from .logins.credentials import credential_of_request, open_for_request
 from .logins.response import forbid_caching
+from .logins.safety import told
 from .models import ConvaiToken, LearnerSession
 from .payloads import fields, issued_block, retry_after
 
@@ -56,13 +58,13 @@ class LearnerSessionThrottle(SimpleRateThrottle):
         return self.cache_format % {"scope": self.scope, "ident": ident}
 
 
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """Return every error as ``{"error": {"code", "message"}}``, with its status."""
     if isinstance(error, ConvaiTokensError):
         return _error_response(error)
     response = drf_exception_handler(error, context)
     if response is None:
-        return None
+        return _error_response(told(error))
     code, message = "not_found", "There is nothing here."
     if isinstance(error, exceptions.APIException):
         codes, message = error.get_codes(), str(error.detail)
@@ -88,10 +90,12 @@ def _error_response(error: ConvaiTokensError) -> Response:
 def _status_of(error: ConvaiTokensError) -> int:
     if error.code == ErrorCode.CONVAI_RATE_LIMITED:
         return status.HTTP_429_TOO_MANY_REQUESTS
-    if isinstance(error, (ConvaiUnavailable, ConvaiRefused)):
+    if isinstance(error, (ConvaiUnavailable, ConvaiRefused, Misconfigured)):
         return status.HTTP_503_SERVICE_UNAVAILABLE
     if isinstance(error, (CredentialNotSupported, EndUserBlank, NotAllowed)):
         return status.HTTP_403_FORBIDDEN
+    if error.code == ErrorCode.CONVAI_ERROR:
+        return status.HTTP_500_INTERNAL_SERVER_ERROR
     return status.HTTP_409_CONFLICT  # the token or its learner session is at an end
 
 
@@ -108,7 +112,7 @@ class LearnerSessionView(APIView):
         """Return a challenge in any case: without one DRF answers 403 in place of 401."""
         return super().get_authenticate_header(request) or "Bearer"
 
-    def get_exception_handler(self) -> Callable[..., Response | None]:
+    def get_exception_handler(self) -> Callable[..., Response]:
         """Return this endpoint's own handler: its errors look the same on every site."""
         return exception_handler
 

@@ -15,25 +15,25 @@ class TokenEventInline(ReadOnlyInline):
     """A token's events."""
 
     model = TokenEvent
-    fields = ["time", "kind", "actor", "detail"]
+    fields = ["time", "kind", "actor_name", "detail"]
     time = moment("at", _("at"))
     verbose_name_plural = _("events")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TokenEvent]:
-        return super().get_queryset(request).select_related("actor", "token")
+        return super().get_queryset(request).select_related("token")
 
 
 @admin.register(TokenEvent)
 class TokenEventAdmin(ReadOnlyAdmin[TokenEvent]):
-    list_display = ["time", "kind", "learner", "token", "actor", "detail"]
+    list_display = ["time", "kind", "learner", "token", "actor_name", "detail"]
     list_display_links = ["time"]
     list_filter = ["kind"]
-    list_select_related = ["session", "token", "actor"]
+    list_select_related = ["session", "token"]
     ordering = ["-id"]
     sortable_by = ()
     search_fields = ["session__username"]
     search_help_text = _("A username, or a token's whole fingerprint")
-    fields = [("time", "kind"), ("learner", "session"), "token", ("actor", "detail")]
+    fields = [("time", "kind"), ("learner", "session"), "token", ("actor_name", "detail")]
 
     time = moment("at", _("at"))
 

@@ -76,7 +76,7 @@ class ConvaiTokenInline(ReadOnlyInline):
 class SessionEventInline(TokenEventInline):
     """A session's events, its tokens' included."""
 
-    fields = ["time", "kind", "token", "actor", "detail"]
+    fields = ["time", "kind", "token", "actor_name", "detail"]
 
 
 def _end(keys: list[uuid.UUID], actor: AbstractBaseUser) -> int:

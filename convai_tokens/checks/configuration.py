@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 
 from ..conf import SETTINGS, TABLE_HINT, AppSettings, app_settings, configured
-from ..payloads import named_end_user
+from ..payloads import id_and_name
 
 
 def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -59,10 +59,11 @@ def check_end_user(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     user = user_model(pk=1)
     setattr(user, user_model.USERNAME_FIELD, "learner")
     try:
-        named_end_user(user)
+        blank = not all(id_and_name(user))
+        problem = "EndUserBlank: the id or the name is blank." if blank else ""
     except Exception as error:  # noqa: BLE001 - it is the project's own code
         problem = f"{type(error).__name__}: {error}"
-    else:
+    if not problem:
         return []
     return [
         Error(
@@ -75,7 +76,7 @@ def check_end_user(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 def check_own_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """W010, for ``check --deploy``: the encryption keys are derived from ``SECRET_KEY``."""
-    if app_settings.ENCRYPTION_KEYS is not None:
+    if AppSettings.ENCRYPTION_KEYS.given() is not None:
         return []
     return [
         Warning(

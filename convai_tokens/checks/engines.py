@@ -7,6 +7,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
+from django.core.exceptions import ImproperlyConfigured
 
 from .. import dispatch
 from ..conf import app_settings
@@ -22,7 +23,7 @@ def check_task_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     """
     try:
         dispatcher = app_settings.DISPATCHER
-    except ImportError:
+    except ImproperlyConfigured:
         return []  # E006 tells
     if dispatcher is dispatch.django_task:
         return _django_task_problems()

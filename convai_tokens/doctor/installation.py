@@ -20,7 +20,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from ..checks import CHECKS, configuration, site
-from ..conf import app_settings
+from ..conf import AppSettings, app_settings
 from ..exceptions import SealBroken
 from ..lifecycle.sealing import seal, unseal
 from ..lifecycle.sweep import last_seen
@@ -51,8 +51,12 @@ def _judged(messages: Iterable[CheckMessage], detail: str) -> Finding:
 def api_key() -> Finding:
     """Is there a key that fits into a header? It is never shown."""
     try:
-        key = app_settings.api_key()
-    except ImproperlyConfigured:
+        app_settings.api_key()
+    except ImproperlyConfigured as error:
+        if "header" in str(error):
+            cause = "It was copied with something around it, or read from the wrong file."
+            fix = "Copy it anew, as one line of plain characters."
+            return failed("The API key holds characters that no header can carry.", cause, fix)
         return failed(
             "CONVAI_TOKENS['API_KEY'] is blank.",
             "The variable or file that it is read from is missing in this environment.",
@@ -64,17 +68,13 @@ def api_key() -> Finding:
             "The secrets store that it asks is out of reach, or turns this process down.",
             "Call it in manage.py shell, and mend what it needs (address, rights, network).",
         )
-    if not (key.isascii() and key.isprintable()):
-        cause = "It was copied with something around it, or read from the wrong file."
-        fix = "Copy it anew, as one line of plain characters."
-        return failed("The API key holds characters that no header can carry.", cause, fix)
     return ok("Present (never shown).")
 
 
 def base_url() -> Finding:
     """Would the key travel safely, and whereto?"""
     try:
-        url = urlsplit(str(app_settings.BASE_URL))
+        url = urlsplit(str(AppSettings.BASE_URL.given()))
         port = url.port
     except ValueError as error:
         fix = "Use https://api.convai.com."
@@ -123,7 +123,7 @@ def encryption_keys() -> Finding:
     )
     rows = {token.pk: token for token in sample}
     shut = [token for token in rows.values() if not _opens(token)]
-    own = app_settings.ENCRYPTION_KEYS is not None
+    own = AppSettings.ENCRYPTION_KEYS.given() is not None
     whose = "ENCRYPTION_KEYS" if own else "SECRET_KEY, as ENCRYPTION_KEYS is not set"
     if not rows:
         return ok(f"No value is stored now; they seal and unseal. Keys: {whose}.")

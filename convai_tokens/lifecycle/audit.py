@@ -38,10 +38,8 @@ def event(
     actor: AbstractBaseUser | None = None,
 ) -> TokenEvent:
     """Return an audit event that is to be added with others."""
-    actor_id = actor.pk if actor is not None else None
-    return TokenEvent(
-        kind=kind, session_id=session_id, token_id=token_id, detail=detail, actor_id=actor_id
-    )
+    by = {} if actor is None else {"actor_id": actor.pk, "actor_name": actor.get_username()[:254]}
+    return TokenEvent(kind=kind, session_id=session_id, token_id=token_id, detail=detail, **by)
 
 
 def record_all(events: Sequence[TokenEvent]) -> None:

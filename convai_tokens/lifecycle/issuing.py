@@ -7,13 +7,14 @@ called.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db import DataError, IntegrityError, OperationalError, connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -30,6 +31,7 @@ from ..exceptions import (
     TokenSuperseded,
 )
 from ..models import (
+    DEVICE_LENGTH,
     LIVE,
     ConvaiToken,
     EndReason,
@@ -84,14 +86,24 @@ def _start_session(credential: Credential, user: AbstractBaseUser, device: str) 
         device=device,
     )
     try:
-        with transaction.atomic(using=database()):
-            session.save(force_insert=True)
-            record(EventKind.SESSION_STARTED, session.pk)
+        _insert(session)
     except IntegrityError:  # a request in parallel was first
         return LearnerSession.primary.get(pk=session.pk)
+    except (DataError, OperationalError):
+        if device.isascii():
+            raise
+        # Text that this database's character set can't hold, such as an emoji in utf8mb3.
+        session.device = device.encode("ascii", "backslashreplace").decode()[:DEVICE_LENGTH]
+        _insert(session)
     if not credential.is_alive():
         end_session(session.pk, EndReason.LOGOUT)
     return session
+
+
+def _insert(session: LearnerSession) -> None:
+    with transaction.atomic(using=database()):
+        session.save(force_insert=True)
+        record(EventKind.SESSION_STARTED, session.pk)
 
 
 def follow_credential(session_id: uuid.UUID, digest: str) -> None:
@@ -148,13 +160,37 @@ def _write_intent(session: LearnerSession) -> ConvaiToken:
 def _store(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
     """Store the value sealed; if the session ended meanwhile, for revocation only."""
     try:
+        try:
+            return _store_once(token, value, expires_at)
+        except OperationalError as error:
+            # A deadlock, or a connection that was dropped meanwhile. Once more, for what isn't
+            # written down now is a token that lives on in nobody's hands.
+            logger.warning("Token %s could not be stored at once: %s", token.pk, error)
+            connections[database()].close_if_unusable_or_obsolete()
         return _store_once(token, value, expires_at)
-    except OperationalError as error:
-        # A deadlock, or a connection that was dropped meanwhile. Once more, for what isn't written
-        # down now is a token that lives on in nobody's hands.
-        logger.warning("Token %s could not be stored at once: %s", token.pk, error)
-        connections[database()].close_if_unusable_or_obsolete()
-    return _store_once(token, value, expires_at)
+    except ConvaiTokensError:
+        raise  # it was stored, for revocation only
+    except Exception:
+        _revoke_unstored(token.pk, value)
+        raise
+
+
+def _revoke_unstored(token_id: int, value: Secret) -> None:
+    """Revoke, at once, a token whose value could not be stored: nobody else knows it."""
+
+    def revoke() -> None:
+        try:
+            get_client().revoke(value)
+        except ConvaiTokensError as error:
+            lost = (
+                "Token %s could be neither stored nor revoked, and lives on in nobody's hands: %s"
+            )
+            logger.error(lost, token_id, error)
+        else:
+            logger.error("Token %s could not be stored, and was revoked at once.", token_id)
+
+    # In a thread, since the learner has waited for Convai already.
+    threading.Thread(target=revoke, name="convai-revoke-unstored", daemon=True).start()
 
 
 def _store_once(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:

@@ -30,6 +30,7 @@ from ..exceptions import (
 from ..models import ConvaiToken, ConvaiTokenQuerySet, EventKind, TokenStatus, database
 from .audit import record, send_on_commit
 from .sealing import unseal
+from .taking import take
 
 logger = logging.getLogger("convai_tokens")
 
@@ -82,7 +83,7 @@ def claim(limit: int, token_ids: Sequence[int] | None = None) -> list[ConvaiToke
         due = due.filter(pk__in=token_ids)
     until = now + lease()
     with transaction.atomic(using=database()):
-        claimed = due.take(limit, claimed_until=until)
+        claimed = take(due, limit, claimed_until=until)
     for token in claimed:
         token.claimed_until = until
     return claimed

@@ -31,6 +31,7 @@ from ..models import (
 )
 from .audit import event, record_all
 from .ending import end_sessions
+from .taking import take
 
 logger = logging.getLogger("convai_tokens")
 
@@ -63,7 +64,7 @@ def end_sessions_of_lost_users(stopped: Stopped) -> int:
         full = True
         while full and not stopped():
             with transaction.atomic(using=database()):
-                taken = sessions.open().filter(which).take(BATCH, ended_at=None)  # locks, no more
+                taken = take(sessions.open().filter(which), BATCH, ended_at=None)  # locks, no more
                 # Not dispatched: the sweep revokes them itself, right afterwards.
                 found = sessions.filter(pk__in=[session.pk for session in taken])
                 count += end_sessions(found, reason, dispatch=False)
@@ -143,7 +144,7 @@ def _update_all(
     count, full = 0, True
     while full and not stopped():
         with transaction.atomic(using=database()):
-            batch = found.take(BATCH, **fields)
+            batch = take(found, BATCH, **fields)
             if kind is not None:
                 record_all([event(kind, token.session_id, token.pk, detail) for token in batch])
         count += len(batch)
@@ -166,7 +167,7 @@ def purge(stopped: Stopped) -> int:
     old = tokens.filter(dead, generated_at__lt=before).order_by("generated_at")
     while not stopped() and (ids := list(old.values_list("pk", flat=True)[:BATCH])):
         with transaction.atomic(using=database()):
-            purged += events.filter(token__in=ids).delete()[0]
+            purged += events.filter(token__in=ids).purge()
             purged += tokens.filter(dead, pk__in=ids).delete()[0]
     ended_before = Q(ended_at__lt=before) | Q(ended_at=None)
     empty = sessions.filter(
@@ -179,10 +180,10 @@ def purge(stopped: Stopped) -> int:
         with transaction.atomic(using=database()):
             # Locked first, as generating does: a token that is being generated is seen by the
             # second look, or comes too late for a session that is gone.
-            taken = empty.take(BATCH, device=F("device"))
+            taken = take(empty, BATCH, device=F("device"))
             keys = [session.pk for session in taken]
             keys = list(empty.filter(pk__in=keys).values_list("pk", flat=True))
-            purged += events.filter(session__in=keys).delete()[0]
+            purged += events.filter(session__in=keys).purge()
             purged += sessions.filter(pk__in=keys).delete()[0]
         full = len(taken) == BATCH
     return purged

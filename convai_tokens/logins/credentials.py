@@ -23,13 +23,12 @@ from django.http import HttpRequest
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
-from ..conf import app_settings
 from ..exceptions import CredentialNotSupported, NotAllowed
 from ..lifecycle.credential import Credential, derived_id
 from ..lifecycle.issuing import open_session
 from ..lifecycle.sealing import credential_digests
 from ..models import LearnerSession
-from ..payloads import named_end_user
+from ..payloads import may_have_token, named_end_user
 
 SESSION_STACK = "session"
 SESSION_DATA_KEY = "convai_learner_session"
@@ -220,7 +219,7 @@ def open_for_request(
     Raises ``NotAllowed``, ``EndUserBlank``, ``CredentialNotSupported``, or what ``open_session``
     does.
     """
-    if not app_settings.ISSUE_IF(request, user):
+    if not may_have_token(request, user):
         raise NotAllowed
     named_end_user(user)
     if credential.stack == SESSION_STACK:

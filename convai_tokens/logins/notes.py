@@ -13,19 +13,17 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
-from django.http.request import RawPostDataException
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
-from ..exceptions import clean_text
+from ..exceptions import ConvaiTokensError, shown_text
 from ..lifecycle.credential import Credential
+from ..models import DEVICE_LENGTH
 from .credentials import belongs_to
 
 NOTE = "_convai_login"
 CHANGED_USER = "_convai_changed_user"
 DELETED = "_convai_deleted_sessions"
 IN_PAGE = "_convai_token_in_page"
-DEVICE_LENGTH = 120
 
 # The request that is being served, for receivers of signals that carry none.
 current_request: ContextVar[HttpRequest | None] = ContextVar("convai_request", default=None)
@@ -38,7 +36,7 @@ class LoginNote:
     ``session`` is the Django session of the login, kept because allauth's app client swaps
     ``request.session`` before the middleware sees the response. ``is_new`` tells that it has no
     learner session from before. ``replaced_key`` is the key of the Django session that the login
-    flushed, if it did.
+    flushed, if it did. ``error`` is what went wrong while the login was being noted.
     """
 
     user: AbstractBaseUser
@@ -47,6 +45,7 @@ class LoginNote:
     is_new: bool = True
     replaced_key: str = ""
     device: str = ""
+    error: ConvaiTokensError | None = None
     done: bool = False
 
 
@@ -118,7 +117,7 @@ def device_of(request: HttpRequest | Request) -> str:
             data = json.loads(request.body)
         else:
             data = request.POST
-    except (APIException, RawPostDataException, ValueError, OSError):
-        data = None  # a body that can't be read, or was read as a stream by the view
-    device = data.get("device") if hasattr(data, "get") else None
-    return clean_text(device)[:DEVICE_LENGTH] if isinstance(device, str) else ""
+        device = data.get("device") if hasattr(data, "get") else None
+    except Exception:  # noqa: BLE001 - a body that can't be read, or was read by the view: any parser's
+        return ""
+    return shown_text(device, DEVICE_LENGTH) if isinstance(device, str) else ""

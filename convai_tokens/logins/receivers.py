@@ -28,7 +28,7 @@ from django.utils import timezone
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
-from ..conf import app_settings
+from ..conf import AppSettings
 from ..lifecycle.audit import after_commit
 from ..lifecycle.ending import end_session, end_sessions
 from ..lifecycle.issuing import follow_credential
@@ -55,7 +55,7 @@ from .notes import (
     note_login,
     note_password_change,
 )
-from .safety import never_raises, retry_after_commit
+from .safety import never_raises, retry_after_commit, told
 
 
 @never_raises
@@ -66,8 +66,12 @@ def on_login(
     if request is None:
         return
     http = http_request(request)
-    note = _login_note(http, user, device_of(request))
-    note_login(http, note)
+    note = LoginNote(user, device=device_of(request))
+    note_login(http, note)  # first of all: whatever goes wrong from here on, the block will say so
+    try:
+        _read_session(http, note)
+    except Exception as error:  # noqa: BLE001 - the LMS's session store, or a setting
+        note.error = told(error)
     key, store = note.replaced_key, note.session
     # A row's end was seen already; and a signed cookie goes on until the client has the new one.
     seen = isinstance(store, SignedCookieStore) or key in deleted_sessions(http)
@@ -77,17 +81,15 @@ def on_login(
         retry_after_commit(database(), end_unless_stored, store, key, EndReason.REPLACED)
 
 
-def _login_note(request: HttpRequest, user: AbstractBaseUser, device: str) -> LoginNote:
-    """Return what to note; the login's Django session, if it has one, learns the same."""
+def _read_session(request: HttpRequest, note: LoginNote) -> None:
+    """Note what the login's Django session says, if it has one; the session learns the same."""
     session: SessionBase | None = getattr(request, "session", None)
-    note = LoginNote(user, device=device)
-    if session is not None and belongs_to(session, user):
+    if session is not None and belongs_to(session, note.user):
         note.session = session
+        note.replaced_key = _flushed_key(request, session)
         note.is_new = learner_session_id(session) is None
         note.credential = session_credential(session)
         remember(session, note.credential)
-        note.replaced_key = _flushed_key(request, session)
-    return note
 
 
 def _flushed_key(request: HttpRequest, session: SessionBase) -> str:
@@ -218,7 +220,7 @@ def connect() -> None:
             _connect(post_save, on_user_saved, model)
             _connect(pre_delete, on_user_deleted, model)
     session_model = _session_model()
-    if session_model is not None and app_settings.WATCH_SESSION_ROWS:
+    if session_model is not None and AppSettings.WATCH_SESSION_ROWS.given():
         _connect(post_save, on_session_created, session_model)
         _connect(pre_delete, on_session_deleted, session_model)
 

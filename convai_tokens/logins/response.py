@@ -13,11 +13,11 @@ from rest_framework.response import Response
 
 from ..conf import app_settings
 from ..convai.client import get_client
-from ..exceptions import ConvaiTokensError, ConvaiUnavailable
+from ..exceptions import ConvaiUnavailable, NotAllowed, UnknownStack
 from ..lifecycle.credential import Credential
-from ..lifecycle.issuing import generate, open_session
+from ..lifecycle.issuing import Issued, generate, open_session
 from ..models import LearnerSession
-from ..payloads import LoginBlock, failed_block, issued_block, named_end_user
+from ..payloads import failed_block, issued_block, may_have_token, named_end_user, shaped
 from .credentials import (
     SESSION_STACK,
     belongs_to,
@@ -28,7 +28,7 @@ from .credentials import (
 )
 from .ends import end_replaced_cookie
 from .notes import LoginNote, noted_login
-from .safety import never_raises
+from .safety import never_raises, told
 
 logger = logging.getLogger("convai_tokens")
 
@@ -93,16 +93,26 @@ def _merged(data: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:
 def _login_block(
     request: HttpRequest, note: LoginNote, data: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """Return what ``PAYLOAD`` makes of this login, None if it gets no block. Once for a login."""
+    """Return what ``PAYLOAD`` makes of this login. Once for a login, whatever goes wrong."""
     if note.done:
         return None
     note.done = True
-    found = _why_no_token(note) or _credential(note, data)
-    if found is None or not app_settings.ISSUE_IF(request, note.user):
-        return None
-    if isinstance(found, ConvaiUnavailable):
-        return app_settings.PAYLOAD(failed_block(note.user, found))
-    return app_settings.PAYLOAD(_block(note, found))
+    try:
+        return shaped(issued_block(note.user, _issue(request, note, data)))
+    except Exception as error:  # noqa: BLE001 - no failure of ours is the learner's
+        return shaped(failed_block(note.user, told(error)))
+
+
+def _issue(request: HttpRequest, note: LoginNote, data: dict[str, Any]) -> Issued:
+    """Generate a token for the login, or raise why there is none."""
+    if note.error is not None:
+        raise note.error
+    if not may_have_token(request, note.user):
+        raise NotAllowed
+    if unavailable := _why_no_token(note):
+        raise unavailable
+    session = _open(note, _credential(note, data))
+    return generate(session, budget=app_settings.LOGIN_BUDGET)
 
 
 def _why_no_token(note: LoginNote) -> ConvaiUnavailable | None:
@@ -117,7 +127,7 @@ def _why_no_token(note: LoginNote) -> ConvaiUnavailable | None:
     return get_client().why_unavailable()
 
 
-def _credential(note: LoginNote, data: dict[str, Any]) -> Credential | None:
+def _credential(note: LoginNote, data: dict[str, Any]) -> Credential:
     """Return the credential that later requests of this login will carry."""
     if note.credential is not None and note.credential.stack != SESSION_STACK:
         return note.credential
@@ -126,23 +136,10 @@ def _credential(note: LoginNote, data: dict[str, Any]) -> Credential | None:
         return bearer
     if note.session is None or not belongs_to(note.session, note.user):
         logger.warning("A login by a stack that convai_tokens doesn't know gets no token.")
-        return None
+        raise UnknownStack
     if not note.session.session_key:
         note.session.save()  # gives it the key by which its end will be seen
     return session_credential(note.session)
-
-
-def _block(note: LoginNote, credential: Credential) -> LoginBlock:
-    """Return a block with a fresh token, or with the reason why there is none."""
-    try:
-        session = _open(note, credential)
-        issued = generate(session, budget=app_settings.LOGIN_BUDGET)
-        return issued_block(note.user, issued)
-    except ConvaiTokensError as error:
-        return failed_block(note.user, error)
-    except Exception:
-        logger.exception("A login gets no token.")
-        return failed_block(note.user, ConvaiTokensError())
 
 
 def _open(note: LoginNote, credential: Credential) -> LearnerSession:

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
+from ..exceptions import ConvaiTokensError, Misconfigured
 from ..lifecycle.audit import after_commit
 
 P = ParamSpec("P")
@@ -31,6 +33,17 @@ def never_raises(function: Callable[P, object]) -> Callable[P, None]:
             logger.exception("convai_tokens: %s failed", function.__name__)
 
     return wrapped
+
+
+def told(error: Exception) -> ConvaiTokensError:
+    """Return what a client is told of a failure; log it if it is no outcome of this app's."""
+    if isinstance(error, ConvaiTokensError):
+        return error
+    if isinstance(error, ImproperlyConfigured):
+        logger.error("A learner gets no token: %s", error)
+        return Misconfigured()
+    logger.error("A learner gets no token.", exc_info=error)
+    return ConvaiTokensError()
 
 
 def retry_after_commit(

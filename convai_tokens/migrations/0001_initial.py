@@ -172,12 +172,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="at")),
+                (
+                    "actor_name",
+                    models.CharField(blank=True, max_length=254, verbose_name="actor"),
+                ),
                 ("detail", models.CharField(blank=True, max_length=240, verbose_name="detail")),
                 (
                     "actor",
                     models.ForeignKey(
+                        db_constraint=False,
                         null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="+",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="actor",
@@ -209,6 +214,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "token event",
                 "verbose_name_plural": "token events",
                 "default_permissions": ("view",),
+                "base_manager_name": "objects",
             },
         ),
         migrations.AddIndex(

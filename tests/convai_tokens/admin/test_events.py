@@ -53,4 +53,4 @@ def test_a_deleted_staff_member_leaves_the_events(administrator: Client) -> None
     assert not get_user_model().objects.filter(pk=actor.pk).exists()
     assert TokenEvent.objects.count() == before
     event = TokenEvent.objects.get(token=token, kind=EventKind.OWED)
-    assert (event.actor, event.detail) == (None, "Revoked by staff")
+    assert (event.actor_name, event.detail) == ("staff-who-leaves", "Revoked by staff")
