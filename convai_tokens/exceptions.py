@@ -71,6 +71,7 @@ class ErrorCode(StrEnum):
     CONVAI_NOT_ALLOWED = "convai_not_allowed"
     CREDENTIAL_NOT_SUPPORTED = "credential_not_supported"
     CONVAI_UNKNOWN_STACK = "convai_unknown_stack"
+    CROSS_SITE = "cross_site"
     NOT_AUTHENTICATED = "not_authenticated"
     # A fault of ours or of the LMS's code, which is in the log
     CONVAI_ERROR = "convai_error"
@@ -221,4 +222,12 @@ class UnknownStack(ConvaiTokensError):
     default_text = (
         "This login is of a stack that convai_tokens does not know; the LMS's log says more."
     )
+    pause = None
+
+
+class CrossSite(ConvaiTokensError):
+    """A GET by cookie that another site, or a prefetch, may have caused."""
+
+    code = ErrorCode.CROSS_SITE
+    default_text = "With a cookie, GET is answered to pages of this site alone; use POST."
     pause = None

@@ -11,4 +11,7 @@ app_name = "convai_tokens"
 urlpatterns = [
     path("token/", TokenView.as_view(), name="token"),
     path("token/extend/", ExtendView.as_view(), name="extend"),
+    # Without the final slash too: a redirect to it would turn a POST into a GET.
+    path("token", TokenView.as_view()),
+    path("token/extend", ExtendView.as_view()),
 ]

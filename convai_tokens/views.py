@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -10,8 +10,9 @@ from django.db import transaction
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from rest_framework import exceptions, status
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import IsAuthenticated
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
@@ -24,6 +25,7 @@ from .exceptions import (
     ConvaiTokensError,
     ConvaiUnavailable,
     CredentialNotSupported,
+    CrossSite,
     EndUserBlank,
     ErrorCode,
     Misconfigured,
@@ -32,13 +34,26 @@ from .exceptions import (
 from .lifecycle.credential import Credential
 from .lifecycle.ending import revoke_tokens
 from .lifecycle.issuing import Issued, extend, generate
-from .logins.credentials import credential_of_request, open_for_request
+from .logins.credentials import SESSION_STACK, credential_of_request, open_for_request
 from .logins.response import forbid_caching
 from .logins.safety import told
 from .models import ConvaiToken, LearnerSession
 from .payloads import fields, issued_block, retry_after
 
 DEFAULT_RATE = "30/min"
+
+
+class JSONAlways(DefaultContentNegotiation):
+    """Answers JSON whatever the client says that it accepts: a browser says HTML."""
+
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Iterable[BaseRenderer],
+        format_suffix: str | None = None,
+    ) -> tuple[BaseRenderer, str]:
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
 
 
 class LearnerSessionThrottle(SimpleRateThrottle):
@@ -92,7 +107,7 @@ def _status_of(error: ConvaiTokensError) -> int:
         return status.HTTP_429_TOO_MANY_REQUESTS
     if isinstance(error, (ConvaiUnavailable, ConvaiRefused, Misconfigured)):
         return status.HTTP_503_SERVICE_UNAVAILABLE
-    if isinstance(error, (CredentialNotSupported, EndUserBlank, NotAllowed)):
+    if isinstance(error, (CredentialNotSupported, CrossSite, EndUserBlank, NotAllowed)):
         return status.HTTP_403_FORBIDDEN
     if error.code == ErrorCode.CONVAI_ERROR:
         return status.HTTP_500_INTERNAL_SERVER_ERROR
@@ -106,11 +121,19 @@ class LearnerSessionView(APIView):
 
     permission_classes = [IsAuthenticated]
     renderer_classes = [JSONRenderer]
+    content_negotiation_class = JSONAlways
     throttle_classes: Sequence[type[BaseThrottle]] = [LearnerSessionThrottle]
 
     def get_authenticate_header(self, request: Request) -> str:
         """Return a challenge in any case: without one DRF answers 403 in place of 401."""
         return super().get_authenticate_header(request) or "Bearer"
+
+    def perform_authentication(self, request: Request) -> None:
+        """Authenticate; knox's own class fails with a 500 on a bearer that isn't UTF-8."""
+        try:
+            super().perform_authentication(request)
+        except UnicodeError:
+            raise exceptions.AuthenticationFailed("Invalid token.") from None
 
     def get_exception_handler(self) -> Callable[..., Response]:
         """Return this endpoint's own handler: its errors look the same on every site."""
@@ -134,16 +157,38 @@ class LearnerSessionView(APIView):
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
     ) -> Response:
-        """Forbid every cache to keep an answer, errors too."""
+        """Forbid every cache to keep an answer, and every browser to guess its type; errors too."""
         final: Response = super().finalize_response(request, response, *args, **kwargs)
         forbid_caching(final)
+        final["X-Content-Type-Options"] = "nosniff"
         return final
+
+
+def is_prefetch(request: Request) -> bool:
+    """Tell whether a browser asks ahead of its user."""
+    names = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+    return any("prefetch" in request.headers.get(name, "").lower() for name in names)
+
+
+def is_of_this_site(request: Request) -> bool:
+    """Tell whether the browser says that a page of this origin makes the request.
+
+    By ``Sec-Fetch-Site`` (Fetch Metadata); where there is none, or the user typed the address, by
+    the ``Referer``.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if site != "none":
+        return site == "same-origin"
+    origin = f"{request.scheme}://{request.get_host()}/"
+    return request.headers.get("Referer", "").startswith(origin)
 
 
 class TokenView(LearnerSessionView):
     """``POST`` generates a fresh token, ``DELETE`` revokes the session's live ones.
 
-    ``GET`` does what ``POST`` does where ``ALLOW_GET`` is set, for the Unity SDK's no-code mode.
+    ``GET`` does what ``POST`` does where ``ALLOW_GET`` is set, for the Unity SDK's no-code mode. It
+    changes something, though, and a browser sends it with the cookie for an image, a link or a
+    prefetch. So by cookie it is answered to this site's own pages alone.
     """
 
     # No HEAD: it would generate a token for nobody.
@@ -164,7 +209,11 @@ class TokenView(LearnerSessionView):
 
     def get(self, request: Request) -> Response:
         if not app_settings.ALLOW_GET:
-            raise exceptions.MethodNotAllowed("GET")
+            raise exceptions.MethodNotAllowed("GET", "GET is not allowed here; use POST.")
+        if is_prefetch(request):
+            raise CrossSite("A prefetch gets no token; use POST.")
+        if self.credential.stack == SESSION_STACK and not is_of_this_site(request):
+            raise CrossSite
         return self.post(request)
 
     def delete(self, request: Request) -> Response:
