@@ -83,24 +83,34 @@ def end_sessions(
 
 
 def revoke_tokens(
-    tokens: ConvaiTokenQuerySet, *, detail: str, actor: AbstractBaseUser | None = None
+    tokens: ConvaiTokenQuerySet,
+    *,
+    detail: str,
+    actor: AbstractBaseUser | None = None,
+    dispatch: bool = True,
 ) -> int:
     """Turn those of the ``tokens`` that may be alive into owed revocations; return how many.
 
-    Their learner sessions stay open. Calls nobody.
+    Their learner sessions stay open. The dispatcher gets them on commit, unless ``dispatch`` is
+    false. Calls nobody.
     """
     with transaction.atomic(using=database()):
-        return mark_for_revocation(tokens, detail=detail, actor=actor)
+        return mark_for_revocation(tokens, detail=detail, actor=actor, dispatch=dispatch)
 
 
 def mark_for_revocation(
-    tokens: ConvaiTokenQuerySet, *, detail: str, actor: AbstractBaseUser | None = None
+    tokens: ConvaiTokenQuerySet,
+    *,
+    detail: str,
+    actor: AbstractBaseUser | None = None,
+    dispatch: bool = True,
 ) -> int:
     """Do what ``revoke_tokens`` does, in the caller's transaction."""
     found = tokens.using(database()).filter(revocable()).order_by("pk")
     marked = _mark(list(found.values_list("session_id", "pk")))
     record_all([event(EventKind.OWED, *ids, detail, actor) for ids in marked])
-    dispatch_on_commit(token_id for _, token_id in marked)
+    if dispatch:
+        dispatch_on_commit(token_id for _, token_id in marked)
     return len(marked)
 
 

@@ -89,6 +89,11 @@ def claim(limit: int, token_ids: Sequence[int] | None = None) -> list[ConvaiToke
     return claimed
 
 
+def make_due(tokens: ConvaiTokenQuerySet) -> int:
+    """Let those of the tokens that are owed be tried now, however long ago or often they were."""
+    return tokens.owed().exclude(sealed="").update(next_attempt_at=timezone.now())
+
+
 def lease() -> timedelta:
     """Return how long a claim holds: longer than all calls of one claim, should each time out."""
     one_call = app_settings.CONNECT_TIMEOUT + app_settings.READ_TIMEOUT
