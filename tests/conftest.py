@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,12 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from convai_tokens.convai.client import forget_client
-from convai_tokens.lifecycle.ending import end_sessions
+from convai_tokens.lifecycle import issuing, sweep
+from convai_tokens.lifecycle.ending import end_session, end_sessions
+from convai_tokens.lifecycle.sweep import Step
+from convai_tokens.models import EndReason
+from tests.builders import open_session
+from tests.waiting import eventually
 
 PASSWORD = "a-password-of-the-suite"
 ENGINES = ["db", "cached_db", "cache", "file", "signed_cookies"]
@@ -28,9 +32,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     """
     yield
     with django_db_blocker.unblock():
-        deadline = time.monotonic() + 20
-        while others_are_connected() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        eventually(lambda: not others_are_connected())
 
 
 def others_are_connected() -> bool:
@@ -123,6 +125,17 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 @pytest.fixture
+def deadlocked_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database fails one step of the sweep."""
+
+    def fail(stopped: Any) -> int:
+        raise OperationalError("deadlock detected")
+
+    steps = [Step(it.name, fail) if it.name == "expired" else it for it in sweep.STEPS]
+    monkeypatch.setattr(sweep, "STEPS", steps)
+
+
+@pytest.fixture
 def convai(
     convai_sandbox: Any, convai_settings: Callable[..., None], transactional_db: None
 ) -> Any:
@@ -132,10 +145,27 @@ def convai(
 
 
 @pytest.fixture
+def make_owed_tokens(
+    convai: Any, convai_settings: Callable[..., None], learner: Any
+) -> Callable[[int], None]:
+    """Generate tokens at Convai, each in a session of its own that has ended."""
+
+    def make(count: int) -> None:
+        convai_settings(DISPATCHER=lambda token_ids: None)
+        for number in range(count):
+            session = open_session(learner, str(number))
+            issuing.generate(session)
+            end_session(session.pk, EndReason.API)
+
+    return make
+
+
+@pytest.fixture
 def bearer() -> Callable[[Any], dict[str, str]]:
-    """Return the headers by which a knox learner is known after this login response."""
+    """Return the headers by which a learner is known after this login; a cookie needs none."""
 
     def headers(response: Any) -> dict[str, str]:
-        return {"Authorization": f"Token {response.json()['token']}"}
+        token = response.json().get("token")
+        return {"Authorization": f"Token {token}"} if token else {}
 
     return headers

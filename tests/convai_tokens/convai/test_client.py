@@ -13,7 +13,7 @@ import pytest
 
 from convai_tokens.conf import Secret
 from convai_tokens.convai import client as client_module
-from convai_tokens.convai.client import ConvaiClient, get_client
+from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
 from tests.convai_tokens.convai.servers import (
     GENERATED,
     LONG,
@@ -160,3 +160,24 @@ def test_a_forked_child_has_a_client_and_connections_of_its_own(serve: Serve) ->
     ]
     assert tokens == ["from the parent", "from the child", "from the parent again"]
     assert server.connections == 2
+
+
+def test_the_client_of_the_suite_is_not_shared() -> None:
+    first = get_client()
+    assert get_client() is first
+    forget_client()
+    assert get_client() is not first
+
+
+def test_there_is_one_client_as_long_as_its_settings_stay_the_same(settings: Any) -> None:
+    """Its breaker must remember, also where somebody forgot the settings altogether."""
+    first = get_client()
+    settings.CONVAI_TOKENS = {**settings.CONVAI_TOKENS, "MAX_LIVE_TOKENS": 3}
+    assert get_client() is first
+    settings.CONVAI_TOKENS["MAX_CONCURRENT"] = 3
+    second = get_client()
+    del settings.CONVAI_TOKENS
+    third = get_client()
+
+    assert len({first, second, third}) == 3
+    assert get_client() is third

@@ -12,43 +12,14 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import connection
 
-from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.lifecycle import sweep as sweeping
 from convai_tokens.lifecycle.revocation import CLAIM
-from convai_tokens.lifecycle.sweep import Step, SweepReport
-from convai_tokens.logins.credentials import bearer_credential
+from convai_tokens.lifecycle.sweep import SweepReport
 from convai_tokens.management.commands import convai_sweep
-from convai_tokens.models import EndReason
 
 MakeTokens = Callable[[int], None]
-
-
-@pytest.fixture
-def make_owed_tokens(convai: Any, convai_settings: Callable[..., None], learner: Any) -> MakeTokens:
-    """Generate tokens at Convai, each in a session of its own that has ended."""
-
-    def make(count: int) -> None:
-        convai_settings(DISPATCHER=lambda token_ids: None)
-        for number in range(count):
-            credential = bearer_credential("custom", str(number))
-            session = issuing.open_session(credential, learner)
-            issuing.generate(session)
-            ending.end_session(session.pk, EndReason.API)
-
-    return make
-
-
-@pytest.fixture
-def a_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database fails one step of the sweep."""
-
-    def fail(stopped: Any) -> int:
-        raise OperationalError("deadlock detected")
-
-    steps = [Step(it.name, fail) if it.name == "expired" else it for it in sweeping.STEPS]
-    monkeypatch.setattr(sweeping, "STEPS", steps)
 
 
 def test_the_command_tells_what_it_did(convai: Any, make_owed_tokens: MakeTokens) -> None:
@@ -184,13 +155,13 @@ def test_a_long_backlog_is_worked_off_in_passes_between_which_the_rest_is_tidied
     assert convai.live() == []
 
 
-@pytest.mark.usefixtures("transactional_db", "a_deadlock")
+@pytest.mark.usefixtures("transactional_db", "deadlocked_step")
 def test_the_command_fails_with_the_database_and_says_what_to_do() -> None:
     with pytest.raises(CommandError, match=r"1 steps met an error of the database.*sweep again"):
         call_command("convai_sweep", workers=1, stdout=io.StringIO())
 
 
-@pytest.mark.usefixtures("transactional_db", "a_deadlock")
+@pytest.mark.usefixtures("transactional_db", "deadlocked_step")
 def test_watching_goes_on_after_an_error_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     pauses = iter([False, False, True])

@@ -11,7 +11,7 @@ from tests.settings import CONVAI_TOKENS, DATABASES, INSTALLED_APPS
 DATABASES["default"]["NAME"] = os.environ["SUITE_DATABASE"]
 CONVAI_TOKENS["BASE_URL"] = os.environ["SUITE_CONVAI"]
 # Would a worker dispatch anything itself, it would show.
-CONVAI_TOKENS["DISPATCHER"] = "tests.dispatch.worker_settings.refuse"
+CONVAI_TOKENS["DISPATCHER"] = "tests.convai_tokens.dispatch.worker_settings.refuse"
 
 if "SUITE_BROKER" in os.environ:
     CELERY_BROKER_URL = os.environ["SUITE_BROKER"]

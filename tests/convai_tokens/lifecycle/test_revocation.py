@@ -1,4 +1,4 @@
-"""Claim, call, settle."""
+"""Owed revocations: claim, call, record."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from convai_tokens.convai.client import forget_client, get_client
 from convai_tokens.exceptions import ConvaiRefused, ErrorCode
-from convai_tokens.lifecycle import ending, issuing, revocation
+from convai_tokens.lifecycle import revocation
 from convai_tokens.lifecycle.sealing import seal
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
+from convai_tokens.models import ConvaiToken, TokenStatus
+from tests.builders import make_session
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def owed(db: None, learner: Any, convai_settings: Callable[..., None]) -> Callab
 
     def make(count: int) -> None:
         now = timezone.now()
-        session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
+        session = make_session(learner)
         for number in range(count):
             token = ConvaiToken.objects.create(
                 session=session, status=TokenStatus.REVOKING, owed_since=now, next_attempt_at=now
@@ -35,7 +36,7 @@ def owed(db: None, learner: Any, convai_settings: Callable[..., None]) -> Callab
     return make
 
 
-def test_a_hint_that_finds_convai_down_asks_not_even_the_database(
+def test_an_attempt_that_finds_convai_down_asks_not_even_the_database(
     convai: Any, owed: Callable[[int], None], django_assert_num_queries: Any
 ) -> None:
     owed(1)
@@ -237,31 +238,3 @@ def test_the_tries_of_what_hardly_helps_are_spaced_up_to_ten_minutes(
     due = ConvaiToken.objects.get().next_attempt_at
     assert due is not None
     assert timedelta(minutes=4) < due - timezone.now() < timedelta(minutes=10)
-
-
-def test_a_second_end_of_the_same_session_changes_nothing(
-    convai: Any, learner: Any, client: Client, log_in: Any
-) -> None:
-    log_in()
-    session = LearnerSession.objects.get()
-
-    assert ending.end_session(session.pk, EndReason.API)
-    assert not ending.end_session(session.pk, EndReason.STAFF)
-    session.refresh_from_db()
-    assert session.end_reason == EndReason.API
-
-
-def test_two_parallel_first_requests_open_one_session(
-    learner: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from convai_tokens.logins.credentials import bearer_credential
-    from convai_tokens.models import LearnerSessionQuerySet
-
-    credential = bearer_credential("custom", "a digest")
-    first = issuing.open_session(credential, learner)
-    monkeypatch.setattr(LearnerSessionQuerySet, "first", lambda self: None)  # it looked too early
-
-    second = issuing.open_session(credential, learner)
-
-    assert second.pk == first.pk
-    assert LearnerSession.objects.count() == 1

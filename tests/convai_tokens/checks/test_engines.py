@@ -12,6 +12,8 @@ from convai_tokens import dispatch
 from convai_tokens.checks.engines import check_task_engine
 
 ConvaiSettings = Callable[..., None]
+
+
 WithoutModule = Callable[..., None]
 
 

@@ -1,4 +1,4 @@
-"""What the middleware adds to which response, and what it leaves alone."""
+"""Which login responses get a block, and what is in it."""
 
 from __future__ import annotations
 
@@ -14,53 +14,9 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
 
 from convai_tokens.api import bind_login
-from convai_tokens.logins.notes import LoginNote, noted_login
 from convai_tokens.middleware import ConvaiTokenMiddleware
 from convai_tokens.models import LearnerSession
-from tests.conftest import PASSWORD
-
-
-def serve(user: Any, response: Any) -> Any:
-    """Serve a request whose view logs the user in by ``bind_login`` and answers ``response``."""
-    request = RequestFactory().post("/login/")
-
-    def view(request: Any) -> Any:
-        bind_login(request, user, stack="custom", identity="a credential")
-        return response
-
-    return ConvaiTokenMiddleware(view)(request)
-
-
-def test_a_json_login_response_keeps_its_own_data_and_gets_the_block(
-    convai: Any, learner: Any, log_in: Any
-) -> None:
-    response = log_in("/login/json/")
-
-    assert list(response.json()) == ["hello", "convai"]
-    assert set(response.json()["convai"]) == {
-        "apiAuthToken",
-        "expirationTime",
-        "expiresIn",
-        "endUserId",
-        "endUserName",
-        "serverUrl",
-    }
-    assert response["Content-Length"] == str(len(response.content))
-
-
-def test_the_block_survives_gzip(
-    convai: Any, convai_settings: Callable[..., None], learner: Any, client: Client
-) -> None:
-    convai_settings(END_USER=lambda user: ("1", "a name " * 100))  # worth compressing
-    response = client.post(
-        "/login/json/",
-        {"username": "learner", "password": PASSWORD},
-        content_type="application/json",
-        headers={"Accept-Encoding": "gzip"},
-    )
-
-    assert response["Content-Encoding"] == "gzip"
-    assert json.loads(gzip.decompress(response.content))["convai"]["apiAuthToken"]
+from tests.builders import serve_login
 
 
 @pytest.mark.parametrize("path", ["/login/list/", "/login/400/"])
@@ -93,7 +49,7 @@ def test_a_list_or_an_error_gets_no_block_and_costs_no_token(
 def test_what_is_not_a_json_object_is_left_alone(convai: Any, learner: Any, response: Any) -> None:
     before = b"" if response.streaming else response.content
 
-    served = serve(learner, response)
+    served = serve_login(learner, response)
 
     assert served is response
     assert response.streaming or response.content == before
@@ -103,7 +59,7 @@ def test_what_is_not_a_json_object_is_left_alone(convai: Any, learner: Any, resp
 def test_a_json_media_type_with_a_suffix_and_a_charset_is_json(convai: Any, learner: Any) -> None:
     response = HttpResponse('{"a": 1}', content_type="application/vnd.lms+json; charset=utf-8")
 
-    assert "convai" in json.loads(serve(learner, response).content)
+    assert "convai" in json.loads(serve_login(learner, response).content)
 
 
 def test_a_drf_response_that_is_rendered_already_is_extended_by_its_content(
@@ -115,7 +71,7 @@ def test_a_drf_response_that_is_rendered_already_is_extended_by_its_content(
     response.renderer_context = {}
     response.render()
 
-    assert json.loads(serve(learner, response).content)["convai"]["apiAuthToken"]
+    assert json.loads(serve_login(learner, response).content)["convai"]["apiAuthToken"]
 
 
 def test_a_drf_response_in_another_format_gets_no_block(convai: Any, learner: Any) -> None:
@@ -132,14 +88,6 @@ def test_a_drf_response_in_another_format_gets_no_block(convai: Any, learner: An
 
     assert response.data == {"a": 1}
     assert convai.summary()["generated"] == 0
-
-
-def test_a_request_without_a_login_is_left_alone(convai: Any) -> None:
-    request = RequestFactory().get("/")
-
-    response = ConvaiTokenMiddleware(lambda _: JsonResponse({"a": 1}))(request)
-
-    assert json.loads(response.content) == {"a": 1}
 
 
 def test_what_the_lms_says_under_a_name_stays_and_the_clash_is_logged(
@@ -186,50 +134,3 @@ def test_a_blank_end_user_gets_no_token_and_is_told_why(
     assert block["error"]["code"] == "end_user_blank"
     assert block["endUserId"] is None
     assert convai.summary()["generated"] == 0
-
-
-def test_bind_login_serves_a_stack_that_sends_no_signal(convai: Any, learner: Any) -> None:
-    response = serve(learner, JsonResponse({"access": "..."}))
-
-    assert json.loads(response.content)["convai"]["apiAuthToken"] in convai.live()
-    session = LearnerSession.objects.get()
-    assert session.stack == "custom"
-    assert "a credential" not in session.credential_digest
-
-
-def test_a_login_of_an_unknown_stack_gets_no_block_and_a_log_line(
-    convai: Any, learner: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    request = RequestFactory().post("/login/")
-
-    def view(request: Any) -> JsonResponse:
-        request._convai_login = LoginNote(learner)
-        return JsonResponse({"token": "of nobody"})
-
-    response = ConvaiTokenMiddleware(view)(request)
-
-    assert json.loads(response.content) == {"token": "of nobody"}
-    assert "doesn't know" in caplog.text
-    assert convai.summary()["generated"] == 0
-
-
-@pytest.mark.parametrize(
-    ("given", "kept"),
-    [("Ward 3", "Ward 3"), ("Ward\n3", "Ward 3"), (7, ""), ("w " * 100, ("w " * 60).rstrip())],
-)
-def test_the_device_is_kept_clean_and_short(
-    convai: Any, learner: Any, log_in: Any, given: Any, kept: str
-) -> None:
-    log_in(device=given)
-
-    assert LearnerSession.objects.get().device.rstrip() == kept
-
-
-def test_a_body_that_is_no_json_has_no_device(learner: Any) -> None:
-    request = RequestFactory().post("/", "{", content_type="application/json")
-
-    bind_login(request, learner, stack="custom", identity="a credential")
-
-    note = noted_login(request)
-    assert note is not None
-    assert note.device == ""

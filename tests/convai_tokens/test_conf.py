@@ -10,7 +10,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from convai_tokens.conf import SETTINGS, Hook, Secret, app_settings, configured
+from convai_tokens.conf import SETTINGS, Hook, Secret, app_settings, configured, is_loopback
 from convai_tokens.payloads import flat, nested
 
 ConvaiSettings = Callable[..., None]
@@ -152,3 +152,22 @@ def test_a_secret_is_a_text_in_all_else() -> None:
     assert hash(secret) == hash("a-secret")
     assert json.dumps({"key": secret}) == '{"key": "a-secret"}'
     assert not hasattr(secret, "__dict__")
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("192.168.0.1", False),
+        ("convai.com", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_only_hosts_that_stand_for_this_machine_are_loopback(
+    host: str | None, expected: bool
+) -> None:
+    assert is_loopback(host) is expected

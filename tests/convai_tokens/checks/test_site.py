@@ -1,0 +1,174 @@
+"""The checks of what the site puts around this app: middleware, URLs, cache, database."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.urls import include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
+
+from convai_tokens.checks.site import MIDDLEWARE, OUTSIDE, check_urls
+from convai_tokens.views import TokenView
+from tests.convai_tokens.checks.messages import LONG_KEYS, SHARED_CACHE, ConvaiSettings, found, ids
+
+pytestmark = pytest.mark.usefixtures("no_network_and_no_database")
+
+Level = IntEnum("Level", ["READ_UNCOMMITTED", "READ_COMMITTED", "REPEATABLE_READ"])  # as psycopg's
+
+
+# E004, E005
+
+
+def test_e004_a_missing_middleware_is_told(settings: Any) -> None:
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != MIDDLEWARE]
+
+    assert ids() == ["E004"]
+
+
+def test_e004_a_middleware_that_is_there_is_accepted(settings: Any) -> None:
+    settings.MIDDLEWARE = [*OUTSIDE, MIDDLEWARE]
+
+    assert ids() == []
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_e005_a_middleware_that_has_to_be_outside_is_told_when_it_is_not(
+    name: str, settings: Any
+) -> None:
+    others = [each for each in settings.MIDDLEWARE if each != name]
+    settings.MIDDLEWARE = [*others, name]
+
+    (message,) = found()
+
+    assert message.id == "convai_tokens.E005"
+    assert repr(name) in message.msg
+
+
+def test_e005_each_of_them_is_told(settings: Any) -> None:
+    settings.MIDDLEWARE = [MIDDLEWARE, *OUTSIDE]
+
+    assert ids() == ["E005"] * len(OUTSIDE)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param([], id="none of them"),
+        pytest.param(["django.middleware.common.CommonMiddleware"], id="another one inside"),
+    ],
+)
+def test_e005_what_may_be_inside_or_missing_is_accepted(others: list[str], settings: Any) -> None:
+    settings.MIDDLEWARE = [MIDDLEWARE, *others]
+
+    assert ids() == []
+
+
+# W014: URLs
+
+
+def test_w014_no_address_of_the_token_endpoint(settings: Any) -> None:
+    settings.ROOT_URLCONF = "lms_site.api.urls"
+
+    (message,) = found()
+
+    assert message.id == "convai_tokens.W014"
+
+
+class Urls:
+    """A URLconf with the app's addresses in some other place than the usual one."""
+
+    def __init__(self, *urlpatterns: Any) -> None:
+        self.urlpatterns = urlpatterns
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        Urls(path("<slug:tenant>/", include([path("x/", include("convai_tokens.urls"))]))),
+        Urls(path("x/", include(("convai_tokens.urls", "other"), namespace="mine"))),
+        Urls(path("x/", type("Ours", (TokenView,), {}).as_view())),
+        Urls(re_path("x/", csrf_exempt(TokenView.as_view()))),
+    ],
+)
+def test_w014_the_token_endpoint_may_be_anywhere(urls: Urls, settings: Any) -> None:
+    settings.ROOT_URLCONF = urls
+
+    assert ids() == []
+
+
+@pytest.mark.parametrize("odd", ["a text", ("a", "tuple"), object()])
+def test_w014_leaves_what_is_no_pattern_to_djangos_own_checks(odd: Any, settings: Any) -> None:
+    settings.ROOT_URLCONF = Urls(odd)
+
+    assert [message.id for message in check_urls(None)] == ["convai_tokens.W014"]
+
+
+def test_w014_a_process_without_urls_needs_no_endpoint(settings: Any) -> None:
+    del settings.ROOT_URLCONF
+
+    assert check_urls(None) == []
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "django.core.cache.backends.locmem.LocMemCache",
+        "django.core.cache.backends.dummy.DummyCache",
+    ],
+)
+def test_w011_a_cache_of_one_process_is_told_for_deployment_only(
+    backend: str, settings: Any, convai_settings: ConvaiSettings
+) -> None:
+    convai_settings(ENCRYPTION_KEYS=LONG_KEYS)
+    settings.CACHES = {"default": {"BACKEND": backend}}
+
+    assert ids(deploy=True) == ["W011"]
+    assert ids() == []
+
+
+def test_own_keys_and_a_shared_cache_are_accepted_for_deployment(
+    settings: Any, convai_settings: ConvaiSettings
+) -> None:
+    convai_settings(ENCRYPTION_KEYS=LONG_KEYS)
+    settings.CACHES = SHARED_CACHE
+
+    assert ids(deploy=True) == []
+
+
+# W015: isolation
+
+
+@pytest.mark.parametrize("vendor", ["mysql", "postgresql"])
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ("read committed", []),
+        ("READ COMMITTED", []),
+        (Level.READ_COMMITTED, []),
+        (None, ["W015"]),  # MySQL: whatever the server has, and that is repeatable read
+        ("repeatable read", ["W015"]),
+        (Level.REPEATABLE_READ, ["W015"]),
+    ],
+    ids=str,
+)
+def test_w015_transactions_see_what_others_commit(
+    vendor: str, level: Any, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connections["default"]
+    monkeypatch.setattr(connection, "vendor", vendor)
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"isolation_level": level})
+
+    assert ids() == told
+
+
+@pytest.mark.parametrize("vendor", ["mysql", "postgresql", "sqlite"])
+def test_w015_what_django_chooses_by_itself_is_right(
+    vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections["default"], "vendor", vendor)
+    monkeypatch.setitem(connections["default"].settings_dict, "OPTIONS", {})
+
+    assert ids() == []

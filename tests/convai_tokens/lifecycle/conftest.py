@@ -1,0 +1,31 @@
+"""Rows for the tests of the lifecycle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from convai_tokens.lifecycle.sealing import seal
+from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
+from tests.builders import make_session
+
+
+@pytest.fixture
+def old_session(learner: Any) -> Callable[..., LearnerSession]:
+    """Make a session of 200 days ago with one token in a given state."""
+
+    def make(**fields: Any) -> LearnerSession:
+        then = timezone.now() - timedelta(days=200)
+        session = make_session(learner, started_at=then, ended_at=then)
+        token = ConvaiToken.objects.create(session=session, generated_at=then, **fields)
+        if fields.get("sealed"):
+            ConvaiToken.objects.filter(pk=token.pk).update(sealed=seal("a value", token.pk))
+        TokenEvent.objects.create(session=session, token=token, kind="generated", at=then)
+        TokenEvent.objects.create(session=session, kind="session_started", at=then)
+        return session
+
+    return make

@@ -1,0 +1,83 @@
+"""The middleware: a login through it gets its block, and no other response is touched."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.http import JsonResponse
+from django.test import Client, RequestFactory
+
+from convai_tokens.logins.notes import LoginNote
+from convai_tokens.middleware import ConvaiTokenMiddleware
+from convai_tokens.models import LearnerSession
+from tests.builders import serve_login
+from tests.conftest import PASSWORD
+
+
+def test_a_json_login_response_keeps_its_own_data_and_gets_the_block(
+    convai: Any, learner: Any, log_in: Any
+) -> None:
+    response = log_in("/login/json/")
+
+    assert list(response.json()) == ["hello", "convai"]
+    assert set(response.json()["convai"]) == {
+        "apiAuthToken",
+        "expirationTime",
+        "expiresIn",
+        "endUserId",
+        "endUserName",
+        "serverUrl",
+    }
+    assert response["Content-Length"] == str(len(response.content))
+
+
+def test_the_block_survives_gzip(
+    convai: Any, convai_settings: Callable[..., None], learner: Any, client: Client
+) -> None:
+    convai_settings(END_USER=lambda user: ("1", "a name " * 100))  # worth compressing
+    response = client.post(
+        "/login/json/",
+        {"username": "learner", "password": PASSWORD},
+        content_type="application/json",
+        headers={"Accept-Encoding": "gzip"},
+    )
+
+    assert response["Content-Encoding"] == "gzip"
+    assert json.loads(gzip.decompress(response.content))["convai"]["apiAuthToken"]
+
+
+def test_a_request_without_a_login_is_left_alone(convai: Any) -> None:
+    request = RequestFactory().get("/")
+
+    response = ConvaiTokenMiddleware(lambda _: JsonResponse({"a": 1}))(request)
+
+    assert json.loads(response.content) == {"a": 1}
+
+
+def test_bind_login_serves_a_stack_that_sends_no_signal(convai: Any, learner: Any) -> None:
+    response = serve_login(learner, JsonResponse({"access": "..."}))
+
+    assert json.loads(response.content)["convai"]["apiAuthToken"] in convai.live()
+    session = LearnerSession.objects.get()
+    assert session.stack == "custom"
+    assert "a credential" not in session.credential_digest
+
+
+def test_a_login_of_an_unknown_stack_gets_no_block_and_a_log_line(
+    convai: Any, learner: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = RequestFactory().post("/login/")
+
+    def view(request: Any) -> JsonResponse:
+        request._convai_login = LoginNote(learner)
+        return JsonResponse({"token": "of nobody"})
+
+    response = ConvaiTokenMiddleware(view)(request)
+
+    assert json.loads(response.content) == {"token": "of nobody"}
+    assert "doesn't know" in caplog.text
+    assert convai.summary()["generated"] == 0
