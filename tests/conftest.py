@@ -57,7 +57,7 @@ def _empty_cache() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _new_client() -> Iterator[None]:
-    """Each test has a client of its own: no open breaker, no kept-alive connection."""
+    """Each test has a client of its own: no open breaker, no connection that is still alive."""
     forget_client()
     yield
     forget_client()
@@ -93,7 +93,8 @@ def log_in(client: Client) -> Callable[..., Any]:
     def post(path: str = "/login/json/", username: str = "learner", **extra: Any) -> Any:
         using = extra.pop("client", client)
         body = {"username": username, "password": PASSWORD, **extra}
-        return using.post(path, body, content_type="application/json")
+        form = {} if path == "/login/html/" else {"content_type": "application/json"}
+        return using.post(path, body, **form)
 
     return post
 

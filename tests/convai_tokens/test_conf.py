@@ -1,4 +1,4 @@
-"""The settings dict, and the string type that secrets are kept in."""
+"""The settings dict, and the string type that holds secrets."""
 
 from __future__ import annotations
 

@@ -55,6 +55,7 @@ def test_a_request_without_a_login_is_left_alone(convai: Any) -> None:
 
     response = ConvaiTokenMiddleware(lambda _: JsonResponse({"a": 1}))(request)
 
+    assert isinstance(response, JsonResponse)
     assert json.loads(response.content) == {"a": 1}
 
 
@@ -78,6 +79,7 @@ def test_a_login_of_an_unknown_stack_gets_no_block_and_a_log_line(
 
     response = ConvaiTokenMiddleware(view)(request)
 
+    assert isinstance(response, JsonResponse)
     assert json.loads(response.content) == {"token": "of nobody"}
     assert "doesn't know" in caplog.text
     assert convai.summary()["generated"] == 0

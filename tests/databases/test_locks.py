@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenStatus
+from tests.builders import make_session
 
 
 @pytest.mark.parametrize("status", [TokenStatus.GENERATING, TokenStatus.REVOKING])
@@ -19,7 +20,7 @@ def test_a_status_moves_by_the_rows_id_and_not_by_an_index_of_statuses(
     """The entry of an index first and then the row is the wrong way round: it deadlocks."""
     if connection.vendor != "mysql":
         pytest.skip("about InnoDB's indexes: set DATABASE_URL to MariaDB")
-    session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
+    session = make_session(learner)
     dead = [ConvaiToken(session=session, status=TokenStatus.REVOKED) for _ in range(2000)]
     ConvaiToken.objects.bulk_create(dead)
     token = ConvaiToken.objects.create(session=session, status=status)

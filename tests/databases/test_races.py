@@ -18,8 +18,8 @@ from convai_tokens.exceptions import ConvaiTokensError
 from convai_tokens.lifecycle import ending, issuing, revocation
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.lifecycle.sweep import sweep
-from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession, TokenEvent
+from tests.builders import make_session, open_session
 
 pytestmark = pytest.mark.concurrency
 
@@ -105,7 +105,7 @@ def test_login_logout_and_token_requests_interleaved_a_thousand_times_leave_noth
         return lambda: ending.end_session(session.pk, EndReason.LOGOUT)
 
     for number in range(125):  # 125 sessions, 8 steps each at once: a thousand
-        session = issuing.open_session(bearer_credential("custom", str(number)), learner)
+        session = open_session(learner, str(number))
         steps = [
             generate(session),
             generate(session),
@@ -162,7 +162,7 @@ def test_requests_of_one_session_interleaved_a_thousand_times_leave_nothing_aliv
 
 def test_two_workers_never_claim_the_same_row(learner: Any, at_once: Any) -> None:
     now = timezone.now()
-    session = LearnerSession.objects.create(user=learner, username="learner", stack="knox")
+    session = make_session(learner)
     for _ in range(200):
         token = ConvaiToken.objects.create(
             session=session, status="revoking", owed_since=now, next_attempt_at=now
@@ -214,7 +214,7 @@ def held() -> Iterator[Callable[[Callable[[], Any]], None]]:
     commit()
 
 
-def test_a_long_transaction_of_the_lms_keeps_the_sweep_from_nothing_but_its_own_rows(
+def test_a_long_transaction_of_the_lms_holds_the_sweep_up_at_nothing_but_its_own_rows(
     convai: Any, convai_settings: Any, learner: Any, make_user: Any, held: Any
 ) -> None:
     """It deactivates and ends, say, and does not commit; meanwhile tokens expire."""
@@ -222,7 +222,7 @@ def test_a_long_transaction_of_the_lms_keeps_the_sweep_from_nothing_but_its_own_
     users = [learner, learner, make_user("lost"), make_user("lost-too"), learner, learner]
     sessions = []
     for number, user in enumerate(users):
-        session = issuing.open_session(bearer_credential("custom", str(number)), user)
+        session = open_session(user, str(number))
         issuing.generate(session)
         sessions.append(session)
     for owed in sessions[:2]:
@@ -247,10 +247,7 @@ def test_the_purge_leaves_a_session_alone_whose_token_is_being_generated(
     convai: Any, learner: Any, held: Any
 ) -> None:
     then = timezone.now() - timedelta(days=200)
-    sessions = [
-        LearnerSession.objects.create(user=learner, username="l", stack="knox", started_at=then)
-        for _ in range(2)
-    ]
+    sessions = [make_session(learner, started_at=then) for _ in range(2)]
 
     def generate() -> None:
         """What issuing._write_intent() does before it commits."""
@@ -268,9 +265,7 @@ def test_the_purge_leaves_a_session_alone_whose_token_is_being_generated(
 def test_first_requests_of_one_credential_at_once_open_one_session(
     learner: Any, at_once: Any
 ) -> None:
-    credential = bearer_credential("custom", "a digest")
-
-    outcomes = at_once(*[lambda: issuing.open_session(credential, learner).pk] * 16)
+    outcomes = at_once(*[lambda: open_session(learner).pk] * 16)
 
     only_expected(outcomes)
     assert len(set(outcomes)) == 1
@@ -278,7 +273,7 @@ def test_first_requests_of_one_credential_at_once_open_one_session(
 
 
 def test_a_session_ended_by_many_at_once_ends_once(convai: Any, learner: Any, at_once: Any) -> None:
-    session = issuing.open_session(bearer_credential("custom", "a digest"), learner)
+    session = open_session(learner)
     issuing.generate(session)
 
     outcomes = at_once(*[lambda: ending.end_session(session.pk, EndReason.LOGOUT)] * 16)

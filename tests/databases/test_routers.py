@@ -18,8 +18,9 @@ from convai_tokens.contrib import knox
 from convai_tokens.exceptions import SessionEnded
 from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.lifecycle.sweep import sweep
-from convai_tokens.logins.credentials import bearer_credential, is_stored, session_credential
+from convai_tokens.logins.credentials import is_stored, session_credential
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession
+from tests.builders import open_session
 
 
 class ReplicaRouter:
@@ -61,7 +62,7 @@ def test_the_life_of_a_token_is_read_where_it_is_written(
     convai: Any, convai_settings: Any, learner: Any
 ) -> None:
     convai_settings(MAX_LIVE_TOKENS=2)
-    session = issuing.open_session(bearer_credential("custom", "a digest"), learner)
+    session = open_session(learner)
     for _ in range(4):
         issuing.generate(session)
     tokens = ConvaiToken.objects.using("default")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +11,18 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from convai_tokens.convai.breaker import Breaker
 from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
 from convai_tokens.convai.transport import Transport
 from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle import ending, issuing
-from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
+from tests.builders import (
+    open_breaker,
+    open_breaker_whose_pause_is_over,
+    open_session,
+    own_statements,
+)
+from tests.waiting import eventually
 
 LOGINS = ["/login/json/", "/login/drf/", "/login/knox/"]
 BAD_DAYS: list[dict[str, Any]] = [
@@ -113,7 +117,7 @@ def test_promise_1_login_that_waited_for_a_place_has_less_left_for_its_call(
     monkeypatch: pytest.MonkeyPatch,
     verb: str,
 ) -> None:
-    session = issuing.open_session(bearer_credential("custom", "a login"), learner)
+    session = open_session(learner)
     issuing.generate(session)
     convai_settings(MAX_CONCURRENT=1)
     budgets: list[float] = []
@@ -163,7 +167,7 @@ def test_promise_1_login_asks_not_even_the_database_while_convai_is_known_to_be_
         response = log_in(path)
 
     assert response.json()["convai"]["error"]["retryAfter"] == 60
-    assert [sql for query in queries if "convai_tokens_" in (sql := query["sql"])] == []
+    assert own_statements(queries) == []
 
 
 @pytest.mark.parametrize("path", ["/login/json/", "/login/drf/"])
@@ -172,48 +176,33 @@ def test_promise_1_login_again_while_convai_is_down_still_renews_a_learner_sessi
 ) -> None:
     log_in(path)
     ending.end_sessions(LearnerSession.objects.all(), EndReason.STAFF)
-    get_client().breaker.heard(ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED))
+    open_breaker(get_client().breaker)
     assert log_in(path).json()["convai"]["error"]["code"] == "convai_unavailable"
     forget_client()  # Convai is back
 
     assert client.post("/convai/token/").status_code == 200
 
 
-def open_breaker_whose_pause_is_over() -> Breaker:
-    """Return this process's breaker as it is when an outage's pause has just passed."""
-    breaker = get_client().breaker
-    breaker.heard(ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=0.01))
-    until(lambda: not breaker.pause_left)
-    return breaker
-
-
 def no_background_probe() -> bool:
     return all(thread.name != "convai-probe" for thread in threading.enumerate())
 
 
-def until(holds: Callable[[], Any]) -> None:
-    """Wait until it holds; fail if it doesn't for long."""
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "It never came to be."
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("path", LOGINS)
 def test_promise_1_login_is_not_the_probe_that_waits_for_a_convai_that_hangs(
-    convai: Any, learner: Any, log_in: Any, path: str
+    convai: Any, convai_settings: Callable[..., None], learner: Any, log_in: Any, path: str
 ) -> None:
+    convai_settings(READ_TIMEOUT=0.5)  # as long as the test waits for the background probe
     convai.set(hang=True)
-    open_breaker_whose_pause_is_over()
+    open_breaker_whose_pause_is_over(get_client().breaker)
 
     errors = [log_in(path).json()["convai"]["error"] for _ in range(3)]
 
     assert [error["code"] for error in errors] == ["convai_unavailable"] * 3
     assert all(0 < error["retryAfter"] <= 15 for error in errors)
-    until(lambda: convai.summary()["calls"])
+    eventually(lambda: convai.summary()["calls"])
     assert convai.summary()["calls"] == {"/user/revoke-token": 1}  # of no token
     assert not ConvaiToken.objects.exists()
-    until(no_background_probe)
+    eventually(no_background_probe)
 
 
 ANSWERS: list[dict[str, Any]] = [
@@ -229,10 +218,11 @@ def test_promise_1_login_gets_a_token_again_once_a_background_probe_was_answered
 ) -> None:
     """Whatever Convai says of a token that doesn't exist: whoever answers doesn't hang."""
     convai.set(**answer)
-    breaker = open_breaker_whose_pause_is_over()
+    breaker = get_client().breaker
+    open_breaker_whose_pause_is_over(breaker)
 
     first = log_in().json()["convai"]
-    until(lambda: not breaker.pause_left)
+    eventually(lambda: not breaker.pause_left)
     second = log_in().json()["convai"]
 
     assert first["error"]["code"] == "convai_unavailable"
@@ -252,7 +242,7 @@ def test_promise_1_login_does_not_rush_into_a_convai_that_revokes_and_does_not_g
 
     assert client.post("/logout/knox/", headers=headers).status_code == 204
 
-    assert convai.live() == []  # it was paid at once,
+    assert convai.live() == []  # it was revoked at once,
     assert breaker.pause_left > 0  # which says nothing about the next login
 
 
@@ -260,10 +250,11 @@ def test_promise_1_login_stays_without_a_token_when_convai_answers_429_to_a_back
     convai: Any, learner: Any, log_in: Any
 ) -> None:
     convai.set(faults={"429": 1}, retry_after="42", fault_paths=["revoke"])
-    breaker = open_breaker_whose_pause_is_over()
+    breaker = get_client().breaker
+    open_breaker_whose_pause_is_over(breaker)
 
     log_in()
-    until(no_background_probe)
+    eventually(no_background_probe)
 
     assert 0 < log_in().json()["convai"]["error"]["retryAfter"] <= 42
     assert breaker.pause_left > 15
@@ -276,7 +267,7 @@ def test_promise_1_login_succeeds_where_the_system_gives_no_thread_for_a_backgro
     def none_left(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    open_breaker_whose_pause_is_over()
+    open_breaker_whose_pause_is_over(get_client().breaker)
     monkeypatch.setattr(threading.Thread, "start", none_left)
 
     response = log_in()

@@ -1,4 +1,4 @@
-"""Promise 3: a token reaches only the learner it was generated for, and no cache keeps it."""
+"""Promise 3: a token reaches only the learner it was generated for, and no cache has it."""
 
 from __future__ import annotations
 

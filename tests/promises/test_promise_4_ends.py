@@ -10,12 +10,14 @@ import pytest
 from django.contrib.auth import get_user_model, login
 from django.db import connection, transaction
 from django.test import Client, RequestFactory
+from knox.models import AuthToken
 
 from convai_tokens.lifecycle import issuing
+from convai_tokens.lifecycle.ending import end_sessions
 from convai_tokens.logins import receivers
 from convai_tokens.logins.credentials import session_credential
 from convai_tokens.models import EndReason, LearnerSession
-from tests.conftest import ENGINES, PASSWORD
+from tests.conftest import ENGINES
 
 
 @pytest.mark.parametrize(
@@ -27,16 +29,15 @@ def test_promise_4_a_logout_before_the_first_tokens_session_was_opened_leaves_no
     convai: Any,
     learner: Any,
     client: Client,
+    log_in: Any,
     monkeypatch: pytest.MonkeyPatch,
     stack: str,
     engine: str,
 ) -> None:
     """The learner logged in without a block, so that the logout finds no row to end."""
-    from knox.models import AuthToken
-
     headers = {}
     if stack == "session":
-        client.post("/login/html/", {"username": "learner", "password": PASSWORD})
+        log_in("/login/html/")
     else:
         headers = {"Authorization": f"Token {AuthToken.objects.create(learner)[1]}"}
     opening = issuing.open_session
@@ -62,14 +63,15 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
     convai: Any,
     learner: Any,
     client: Client,
+    log_in: Any,
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
     engine: str,
     opens: str,
 ) -> None:
     """Whoever still knew the old password was authenticated by it, and opens just now."""
-    client.post("/login/html/", {"username": "learner", "password": PASSWORD})
-    opening, ending = issuing.open_session, receivers.end_sessions
+    log_in("/login/html/")
+    opening = issuing.open_session
 
     def change_the_password() -> None:
         changed = get_user_model().objects.get(pk=learner.pk)
@@ -92,7 +94,7 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
         tokens: list[Any] = []
 
         def look_too_early(*args: Any) -> int:
-            ended = ending(*args)
+            ended = end_sessions(*args)
             if not tokens:  # the other request doesn't see what isn't committed
                 was_changed = "convai_tokens.logins.credentials.password_has_changed"
                 monkeypatch.setattr(was_changed, lambda user: False)
@@ -123,19 +125,18 @@ def first(learner: Any, make_user: Any, log_in: Any) -> LearnerSession:
 @pytest.mark.parametrize("path", ["/login/json/", "/login/drf/", "/login/html/"])
 def test_promise_4_a_kiosks_end_that_the_database_refused_is_made_good(
     convai: Any,
-    client: Client,
     log_in: Any,
     engine: str,
     first: LearnerSession,
     refused: list[Any],
     path: str,
 ) -> None:
+    response = log_in(path, username="second-learner")
+
     if path == "/login/html/":
-        client.post(path, {"username": "second-learner", "password": PASSWORD})
         assert convai.live() == []
     else:
-        block = log_in(path, username="second-learner").json()["convai"]
-        assert convai.live() == [block["apiAuthToken"]]
+        assert convai.live() == [response.json()["convai"]["apiAuthToken"]]
 
     assert refused
     first.refresh_from_db()

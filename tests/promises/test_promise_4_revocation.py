@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 import time_machine
 from django.db import OperationalError, connections
 from django.test import Client
@@ -32,8 +33,8 @@ from convai_tokens.models import (
 def while_generating(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
     """Do something once, after Convai has generated a token and before anybody here knows it."""
 
-    def arrange(deed: Callable[[], Any]) -> None:
-        generate, todo = ConvaiClient.generate, [deed]
+    def arrange(action: Callable[[], Any]) -> None:
+        generate, todo = ConvaiClient.generate, [action]
 
         def late(self: Any, *args: Any, **options: Any) -> Any:
             generated = generate(self, *args, **options)
@@ -127,7 +128,7 @@ def test_promise_4_a_caller_given_up_for_dead_revokes_what_it_brings_back(
 
 @pytest.fixture
 def database_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Let the database fail so many times to keep a token that was generated."""
+    """Let the database fail so many times to store a token that was generated."""
 
     def arrange(times: int) -> None:
         move, left = ConvaiTokenQuerySet.move, [None] * times
@@ -144,7 +145,7 @@ def database_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return arrange
 
 
-def test_promise_4_a_token_that_met_a_deadlock_is_kept_all_the_same(
+def test_promise_4_a_token_that_met_a_deadlock_is_stored_all_the_same(
     convai: Any, learner: Any, log_in: Any, database_fails: Any
 ) -> None:
     database_fails(1)
@@ -156,7 +157,7 @@ def test_promise_4_a_token_that_met_a_deadlock_is_kept_all_the_same(
     assert TokenEvent.objects.filter(kind="generated").count() == 1
 
 
-def test_promise_4_a_token_that_the_database_would_not_keep_is_said_to_be_unknown(
+def test_promise_4_a_token_that_the_database_would_not_store_is_said_to_be_unknown(
     convai: Any, learner: Any, log_in: Any, database_fails: Any
 ) -> None:
     database_fails(2)
@@ -173,14 +174,14 @@ def test_promise_4_a_token_whose_commit_went_through_unheard_is_its_learners(
     convai: Any, learner: Any, log_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection broke on COMMIT: the second try finds the row active, and in its own name."""
-    keep, times = issuing._store_once, [0]
+    store, times = issuing._store_once, [0]
 
     def unheard(*args: Any) -> Any:
-        kept = keep(*args)
+        stored = store(*args)
         times[0] += 1
         if times[0] == 1:
             raise OperationalError("server closed the connection unexpectedly")
-        return kept
+        return stored
 
     monkeypatch.setattr(issuing, "_store_once", unheard)
 
@@ -249,12 +250,12 @@ def test_promise_4_an_outage_is_outlasted(
     client.post("/logout/json/")
 
     with time_machine.travel(timezone.now()) as clock:
-        for _ in range(24 * 6):
-            clock.shift(600)
+        for _ in range(24 * 2):
+            clock.shift(1800)
             forget_client()  # each pass is a new process, as a cron line's is
             sweep(workers=1)
         assert ConvaiToken.objects.get().status == TokenStatus.REVOKING
-        assert ConvaiToken.objects.get().attempts > 100
+        assert ConvaiToken.objects.get().attempts == 1 + 24 * 2
         convai.set(faults={})
         clock.shift(600)
         forget_client()
@@ -283,7 +284,7 @@ def test_promise_4_what_could_not_be_confirmed_within_the_horizon_is_said_so(
     assert "lapsed" in caplog.text
 
 
-def test_promise_4_a_bad_key_keeps_what_is_owed(
+def test_promise_4_a_bad_key_leaves_it_owed(
     convai: Any, learner: Any, client: Client, log_in: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     log_in()
@@ -365,8 +366,6 @@ def test_promise_4_a_token_that_convai_does_not_know_counts_as_dead_in_the_end(
     assert convai.connect(login.json()["convai"]["apiAuthToken"]) == 200
     # As if somebody had revoked it elsewhere.
     convai.set(revoke_dead=answer, name_token=named)
-    import requests
-
     requests.post(
         convai.url + "/user/revoke-token",
         json={"apiAuthToken": login.json()["convai"]["apiAuthToken"]},

@@ -32,8 +32,8 @@ from convai_tokens.exceptions import ConvaiTokensError
 from convai_tokens.lifecycle import ending, issuing, revocation
 from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.lifecycle.sweep import sweep
-from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
+from tests.builders import open_session
 
 FORWARD = {
     TokenStatus.GENERATING: {
@@ -56,7 +56,7 @@ FORWARD = {
     },
     TokenStatus.UNKNOWN: {TokenStatus.REVOKING},
 }
-SETTLED = (TokenStatus.REVOKED, TokenStatus.GONE, TokenStatus.LAPSED)
+ENDED = (TokenStatus.REVOKED, TokenStatus.GONE, TokenStatus.LAPSED)
 OUTAGES: list[dict[str, Any]] = [
     {"faults": {"503": 1}},
     {"faults": {"429": 1}},
@@ -75,10 +75,11 @@ class Killed(BaseException):
 
 
 class History(RuleBasedStateMachine):
-    def __init__(self, sandbox: Any) -> None:
+    sandbox: Any
+
+    def __init__(self) -> None:
         super().__init__()
-        self.sandbox = sandbox
-        sandbox.reset()
+        self.sandbox.reset()
         forget_client()
         LearnerSession.objects.all().delete()
         self.user = get_user_model().objects.get(username="learner")
@@ -89,7 +90,7 @@ class History(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            self.everything_owed_is_paid_in_the_end()
+            self.everything_owed_is_revoked_in_the_end()
         finally:
             self.clock.stop()
 
@@ -97,7 +98,7 @@ class History(RuleBasedStateMachine):
         sessions = list(LearnerSession.objects.order_by("started_at", "pk"))
         return sessions[number % len(sessions)] if sessions else None
 
-    def quietly(self, step: Callable[[], Any]) -> None:
+    def unless_refused(self, step: Callable[[], Any]) -> None:
         with suppress(ConvaiTokensError, Killed):
             step()
 
@@ -105,19 +106,18 @@ class History(RuleBasedStateMachine):
     @rule()
     def log_in(self) -> None:
         self.logins += 1
-        credential = bearer_credential("custom", f"login {self.logins}")
-        session = issuing.open_session(credential, self.user)
-        self.quietly(lambda: issuing.generate(session))
+        session = open_session(self.user, f"login {self.logins}")
+        self.unless_refused(lambda: issuing.generate(session))
 
     @rule(number=pick)
     def generate(self, number: int) -> None:
         if session := self.session(number):
-            self.quietly(lambda: issuing.generate(session))
+            self.unless_refused(lambda: issuing.generate(session))
 
     @rule(number=pick)
     def extend(self, number: int) -> None:
         if session := self.session(number):
-            self.quietly(lambda: issuing.extend(session))
+            self.unless_refused(lambda: issuing.extend(session))
 
     @rule(number=pick)
     def end(self, number: int) -> None:
@@ -135,25 +135,25 @@ class History(RuleBasedStateMachine):
         session = self.session(number)
         if session is None:
             return
-        settle = issuing._store
+        store = issuing._store
 
         def late(*args: Any) -> Any:
             ending.end_session(session.pk, EndReason.LOGOUT)
-            return settle(*args)
+            return store(*args)
 
         with patch.object(issuing, "_store", late):
-            self.quietly(lambda: issuing.generate(session))
+            self.unless_refused(lambda: issuing.generate(session))
 
     @rule(number=pick)
     def die_while_generating(self, number: int) -> None:
         if session := self.session(number):
             with patch.object(issuing, "_store", side_effect=Killed):
-                self.quietly(lambda: issuing.generate(session))
+                self.unless_refused(lambda: issuing.generate(session))
 
     @rule()
     def die_while_revoking(self) -> None:
         with patch.object(revocation, "_record_dead", side_effect=Killed):
-            self.quietly(lambda: sweep(workers=1))
+            self.unless_refused(lambda: sweep(workers=1))
 
     @rule()
     def sweep_once(self) -> None:
@@ -177,7 +177,7 @@ class History(RuleBasedStateMachine):
     def a_status_only_moves_forward(self) -> None:
         for token_id, status in ConvaiToken.objects.values_list("pk", "status"):
             before = self.statuses.get(token_id, TokenStatus.GENERATING)
-            # A rule may take several steps; what is settled stays settled.
+            # A rule may take several steps; what is dead stays dead.
             if before != status:
                 assert status in reachable(before), f"{before} -> {status}"
             self.statuses[token_id] = status
@@ -204,7 +204,7 @@ class History(RuleBasedStateMachine):
     def a_value_is_sealed_while_it_may_live_and_wiped_when_it_is_dead(self) -> None:
         for token in ConvaiToken.objects.all():
             if token.status in (
-                *SETTLED,
+                *ENDED,
                 TokenStatus.FAILED,
                 TokenStatus.UNKNOWN,
                 TokenStatus.GENERATING,
@@ -230,9 +230,7 @@ class History(RuleBasedStateMachine):
             events = token.events.all()
             steps = Counter(event.kind for event in events)
             ends = [end for end in ("revoked", "gone", "lapsed", "failed") if steps[end]]
-            assert ends == (
-                [token.status] if token.status in (*SETTLED, TokenStatus.FAILED) else []
-            )
+            assert ends == ([token.status] if token.status in (*ENDED, TokenStatus.FAILED) else [])
             assert sum(steps[end] for end in ends) <= 1
             # What came after the end is owed from then on, and never was its learner's.
             for_nobody = sum(event.detail == "Generated for nobody" for event in events)
@@ -249,7 +247,7 @@ class History(RuleBasedStateMachine):
             assert steps["session_started"] == 1
             assert steps["session_ended"] == (session.ended_at is not None)
 
-    def everything_owed_is_paid_in_the_end(self) -> None:
+    def everything_owed_is_revoked_in_the_end(self) -> None:
         self.convai_comes_back()
         for session in LearnerSession.objects.all():
             ending.end_session(session.pk, EndReason.LOGOUT)
@@ -282,8 +280,12 @@ def test_promise_4_holds_in_every_state_that_a_random_history_reaches(
     convai: Any, convai_settings: Callable[..., None], learner: Any
 ) -> None:
     convai_settings(MAX_LIVE_TOKENS=CAP, READ_TIMEOUT=5)
+
+    class HistoryAtConvai(History):
+        sandbox = convai
+
     run_state_machine_as_test(
-        lambda: History(convai),
+        HistoryAtConvai,
         settings=settings(
             max_examples=int(os.environ.get("STATE_MACHINE_EXAMPLES", "30")),
             stateful_step_count=25,

@@ -25,12 +25,14 @@ from convai_tokens.models import (
     TokenEvent,
     TokenStatus,
 )
-from tests.conftest import ENGINES, PASSWORD
+from tests.builders import own_statements
+from tests.conftest import ENGINES
+from tests.waiting import dispatcher_is_done, eventually
 
 
 @pytest.mark.parametrize("day", [{"hang": True}, {"faults": {"503": 1}}, {"reset": True}], ids=str)
 @pytest.mark.parametrize("stack", ["json", "knox"])
-def test_promise_6_logout_answers_at_once_and_the_sweep_pays_later(
+def test_promise_6_logout_answers_at_once_and_the_sweep_revokes_later(
     convai: Any,
     convai_settings: Callable[..., None],
     learner: Any,
@@ -40,16 +42,16 @@ def test_promise_6_logout_answers_at_once_and_the_sweep_pays_later(
     stack: str,
     day: dict[str, Any],
 ) -> None:
-    convai_settings(DISPATCHER="convai_tokens.dispatch.thread", READ_TIMEOUT=1)
+    convai_settings(DISPATCHER="convai_tokens.dispatch.thread", READ_TIMEOUT=0.3)
     login = log_in(f"/login/{stack}/")
-    headers = bearer(login) if stack == "knox" else {}
+    headers = bearer(login)
     convai.set(**day)
 
     logout = client.post(f"/logout/{stack}/", headers=headers)
 
     assert logout.status_code == 204
     # The dispatcher is another thread: wait until it has tried, and gave the lease back.
-    threads._queue.join()
+    eventually(dispatcher_is_done)
     assert ConvaiToken.objects.get().status == TokenStatus.REVOKING
     assert convai.live() == [login.json()["convai"]["apiAuthToken"]]
     convai.set(hang=False, reset=False, faults={})
@@ -80,7 +82,7 @@ def test_promise_6_logout_does_not_run_the_call_in_its_own_thread(
 
     assert logout.status_code == 204  # while the dispatcher still holds
     release.set()
-    threads._queue.join()
+    eventually(dispatcher_is_done)
     assert called_in
     assert threading.main_thread() not in called_in
 
@@ -96,7 +98,7 @@ def test_promise_6_logout_survives_a_failure_of_our_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     login = log_in(f"/login/{stack}/")
-    headers = bearer(login) if stack == "knox" else {}
+    headers = bearer(login)
 
     def broken(*args: Any, **kwargs: Any) -> None:
         raise DatabaseError("the tables are not there")
@@ -127,7 +129,7 @@ def test_promise_6_a_logout_makes_its_learner_wait_for_few_statements(
     with CaptureQueriesContext(connection) as queries:
         assert client.post("/logout/knox/", headers=headers).status_code == 204
 
-    ours = [query["sql"] for query in queries if "convai_tokens_" in query["sql"]]
+    ours = own_statements(queries)
     verbs = [sql.split()[0] for sql in ours]
     assert verbs == ["UPDATE", "SELECT", "UPDATE", "UPDATE", "INSERT"], ours
     assert TokenEvent.objects.filter(kind=EventKind.OWED).count() == 2
@@ -149,7 +151,7 @@ def test_promise_6_a_logout_that_the_database_refused_is_made_good_after_the_com
     engine: str,
 ) -> None:
     login = log_in(f"/login/{stack}/")
-    headers = bearer(login) if stack == "knox" else {}
+    headers = bearer(login)
 
     assert client.post(f"/logout/{stack}/", headers=headers).status_code == 204
 
@@ -159,7 +161,7 @@ def test_promise_6_a_logout_that_the_database_refused_is_made_good_after_the_com
 
 
 @pytest.mark.parametrize(
-    ("deed", "reason"),
+    ("action", "reason"),
     [
         ("deactivate", EndReason.USER_DEACTIVATED),
         ("change the password", EndReason.PASSWORD_CHANGED),
@@ -168,18 +170,18 @@ def test_promise_6_a_logout_that_the_database_refused_is_made_good_after_the_com
     ],
 )
 def test_promise_6_any_end_that_the_database_refused_is_made_good_after_the_commit(
-    convai: Any, learner: Any, log_in: Any, refused: list[Any], deed: str, reason: EndReason
+    convai: Any, learner: Any, log_in: Any, refused: list[Any], action: str, reason: EndReason
 ) -> None:
     log_in()
 
     with transaction.atomic():
-        if deed == "deactivate":
+        if action == "deactivate":
             learner.is_active = False
             learner.save()
-        elif deed == "change the password":
+        elif action == "change the password":
             learner.set_password("another")
             learner.save()
-        elif deed == "delete the row":
+        elif action == "delete the row":
             Session.objects.all().delete()
         else:
             Session.objects.update(expire_date="2000-01-01T00:00:00Z")
@@ -205,7 +207,7 @@ def test_promise_6_logout_survives_a_dispatcher_that_fails(
         raise ConnectionError("the broker is away")
 
     login = log_in(f"/login/{stack}/")
-    headers = bearer(login) if stack == "knox" else {}
+    headers = bearer(login)
     convai_settings(DISPATCHER=broken)
 
     assert client.post(f"/logout/{stack}/", headers=headers).status_code == 204
@@ -227,14 +229,14 @@ def test_promise_6_a_full_queue_leaves_the_rest_to_the_sweep(
 
     assert not ended.is_set()  # it did not wait for a place
     release.set()
-    threads._queue.join()
+    eventually(dispatcher_is_done)
 
 
 def test_promise_6_logout_of_a_learner_who_deleted_the_account_is_committed(
-    convai: Any, learner: Any, client: Client, engine: str
+    convai: Any, learner: Any, client: Client, log_in: Any, engine: str
 ) -> None:
     """No learner session had started, and none can refer to a user who is gone."""
-    client.post("/login/html/", {"username": "learner", "password": PASSWORD})
+    log_in("/login/html/")
 
     assert client.post("/logout/for-good/").status_code == 204
 

@@ -47,7 +47,7 @@ def test_promise_8_no_transaction_is_open_during_any_call(
     in_transaction: list[bool],
 ) -> None:
     login = log_in(f"/login/{stack}/")
-    headers = bearer(login) if stack == "knox" else {}
+    headers = bearer(login)
     assert client.post("/convai/token/", headers=headers).status_code == 200
     assert client.post("/convai/token/extend/", headers=headers).status_code == 200
     assert client.delete("/convai/token/", headers=headers).status_code == 204

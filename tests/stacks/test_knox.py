@@ -89,12 +89,12 @@ def test_an_expired_credential_ends_its_session_when_knox_sees_it(
 
 def test_a_row_deleted_by_staff_ends_its_session(convai: Any, learner: Any, log_in: Any) -> None:
     log_in("/login/knox/")
-    kept = log_in("/login/knox/").json()["convai"]["apiAuthToken"]
+    other = log_in("/login/knox/").json()["convai"]["apiAuthToken"]
 
     AuthToken.objects.order_by("created")[0].delete()
 
     assert reasons() == [EndReason.CREDENTIAL_DELETED, ""]
-    assert convai.live() == [kept]
+    assert convai.live() == [other]
 
 
 def test_a_knox_logout_leaves_the_browsers_django_session_alone(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from django.conf import settings
-from django.contrib.sessions.backends.cache import SessionStore as CacheStore
 from django.contrib.sessions.models import Session
-from django.core.cache import InvalidCacheKey
 from django.core.management import call_command
 from django.db import connection
 from django.db.models.signals import pre_delete
@@ -17,16 +15,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from convai_tokens.convai.client import get_client
-from convai_tokens.exceptions import ConvaiUnavailable, SessionEnded
+from convai_tokens.exceptions import SessionEnded
 from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.logins.credentials import (
-    is_stored,
-    password_has_changed,
+    SESSION_DATA_KEY,
     renewed_credential,
     session_credential,
 )
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
-from tests.conftest import PASSWORD
+from tests.builders import open_breaker, own_statements
 
 
 def reasons() -> dict[str, str]:
@@ -86,18 +83,16 @@ def test_the_third_learner_at_the_kiosk_ends_the_second_ones_session(
 def test_a_kiosk_login_as_html_ends_the_first_session_too(
     convai: Any, learner: Any, make_user: Any, client: Client, log_in: Any, engine: str
 ) -> None:
-    from tests.conftest import PASSWORD
-
     make_user("second-learner")
     log_in()
 
-    client.post("/login/html/", {"username": "second-learner", "password": PASSWORD})
+    log_in("/login/html/", username="second-learner")
 
     assert reasons() == {"learner": EndReason.REPLACED}
     assert convai.live() == []
 
 
-def test_the_same_learner_logging_in_again_keeps_the_session_and_gets_a_fresh_token(
+def test_the_same_learner_logging_in_again_goes_on_in_the_session_and_gets_a_fresh_token(
     convai: Any, learner: Any, log_in: Any, engine: str
 ) -> None:
     first = log_in().json()["convai"]["apiAuthToken"]
@@ -110,7 +105,6 @@ def test_the_same_learner_logging_in_again_keeps_the_session_and_gets_a_fresh_to
 def test_a_login_in_a_django_session_that_outlived_its_learner_session_starts_a_new_one(
     convai: Any, learner: Any, client: Client, log_in: Any, engine: str
 ) -> None:
-
     log_in()
     ending.end_sessions(LearnerSession.objects.all(), EndReason.STAFF)
     refused = client.post("/convai/token/")
@@ -125,11 +119,9 @@ def test_a_login_in_a_django_session_that_outlived_its_learner_session_starts_a_
 
 
 def test_an_html_login_costs_no_token_until_it_asks_for_one(
-    convai: Any, learner: Any, client: Client, engine: str
+    convai: Any, learner: Any, client: Client, log_in: Any, engine: str
 ) -> None:
-    from tests.conftest import PASSWORD
-
-    client.post("/login/html/", {"username": "learner", "password": PASSWORD, "device": "Hall"})
+    log_in("/login/html/", device="Hall")
     assert convai.summary()["generated"] == 0
     assert not LearnerSession.objects.exists()
 
@@ -144,13 +136,11 @@ def test_an_html_login_costs_no_token_until_it_asks_for_one(
 def test_a_session_from_before_the_app_was_installed_gets_a_learner_session(
     convai: Any, learner: Any, client: Client, engine: str
 ) -> None:
-    from convai_tokens.logins.credentials import SESSION_DATA_KEY
-
     client.force_login(learner)
     session = client.session
     session.pop(SESSION_DATA_KEY, None)
     session.save()
-    client.cookies["sessionid"] = session.session_key
+    client.cookies["sessionid"] = str(session.session_key)
 
     answers = [client.post("/convai/token/") for _ in range(2)]
     client.post("/logout/json/")
@@ -160,7 +150,7 @@ def test_a_session_from_before_the_app_was_installed_gets_a_learner_session(
     assert convai.live() == []
 
 
-def test_a_password_change_ends_the_learners_other_sessions_and_keeps_this_one(
+def test_a_password_change_ends_the_learners_other_sessions_and_not_this_one(
     convai: Any, learner: Any, make_user: Any, client: Client, log_in: Any, engine: str
 ) -> None:
     make_user("second-learner")
@@ -197,7 +187,7 @@ def test_a_password_change_that_kills_its_own_session_ends_it(
 ) -> None:
     log_in()
 
-    body = {"password": "another-password", "keep": False}
+    body = {"password": "another-password", "stay_logged_in": False}
     client.post("/password/", body, content_type="application/json")
 
     assert reasons() == {"learner": EndReason.PASSWORD_CHANGED}
@@ -211,37 +201,20 @@ def test_a_session_row_deleted_by_staff_or_by_clearsessions_ends_it(
     make_user("second-learner")
     first, second = Client(), Client()
     log_in(client=first)
-    kept = log_in(username="second-learner", client=second).json()["convai"]["apiAuthToken"]
+    other = log_in(username="second-learner", client=second).json()["convai"]["apiAuthToken"]
 
     Session.objects.get(session_key=first.session.session_key).delete()
 
     assert reasons() == {"learner": EndReason.SESSION_DELETED, "second-learner": ""}
-    assert convai.live() == [kept]
+    assert convai.live() == [other]
     Session.objects.update(expire_date="2000-01-01T00:00:00Z")
     call_command("clearsessions")
     assert convai.live() == []
 
 
-def test_the_receivers_follow_the_engines_own_session_model() -> None:
-    from convai_tokens.logins.receivers import _session_model
-
-    assert _session_model() is Session
-    assert import_module("django.contrib.sessions.backends.cache")
-
-
-def test_engines_without_rows_have_no_session_model(settings: Any) -> None:
-    from convai_tokens.logins.receivers import _session_model
-
-    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
-
-    assert _session_model() is None
-
-
 def test_two_first_requests_of_one_session_in_parallel_meet_in_one_learner_session(
     convai: Any, learner: Any, client: Client
 ) -> None:
-    from convai_tokens.logins.credentials import SESSION_DATA_KEY
-
     client.force_login(learner)
     key = client.session.session_key
     assert key is not None
@@ -278,9 +251,12 @@ def test_a_learner_session_that_opens_while_its_django_session_is_being_deleted_
         pre_delete.connect(open_another, sender=Session)
     else:
         delete = store.delete
-        monkeypatch.setattr(
-            store, "delete", lambda self, *args: (open_another(), delete(self, *args))
-        )
+
+        def delete_after_another_opened(self: Any, *args: Any) -> None:
+            open_another()
+            delete(self, *args)
+
+        monkeypatch.setattr(store, "delete", delete_after_another_opened)
     try:
         assert client.post("/logout/json/").status_code == 204
     finally:
@@ -305,10 +281,10 @@ def test_a_logout_that_is_rolled_back_ends_no_learner_session(
 
 
 def test_a_learner_session_that_opens_while_its_django_session_gets_a_new_key_goes_on(
-    convai: Any, learner: Any, client: Client
+    convai: Any, learner: Any, client: Client, log_in: Any
 ) -> None:
-    """The first token request races a password change that keeps the session."""
-    client.post("/login/html/", {"username": "learner", "password": PASSWORD})
+    """The first token request races a password change after which the session goes on."""
+    log_in("/login/html/")
     going = import_module(settings.SESSION_ENGINE).SessionStore(client.cookies["sessionid"].value)
     going.load()
 
@@ -364,35 +340,16 @@ def test_a_strangers_cookie_disturbs_no_login(
     assert [record for record in caplog.records if record.name == "convai_tokens"] == []
 
 
-def test_a_key_that_the_cache_takes_none_of_is_not_stored(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As Memcached has it; the tests' cache only warns."""
-    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
-
-    def exists(self: Any, key: str) -> bool:
-        raise InvalidCacheKey
-
-    monkeypatch.setattr(CacheStore, "exists", exists)
-
-    assert not is_stored(CacheStore(), "a key")
-
-
 def test_a_login_over_another_session_looks_for_it_once(
     convai: Any, learner: Any, client: Client, log_in: Any, settings: Any
 ) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
     client.cookies["sessionid"] = "of-an-old-session"
-    get_client().breaker.heard(ConvaiUnavailable("no", code="convai_rate_limited"))
+    open_breaker(get_client().breaker)
 
     with CaptureQueriesContext(connection) as queries:
         log_in()
 
-    ours = [query["sql"] for query in queries if "convai_tokens_" in query["sql"]]
-    assert [sql.split()[0] for sql in ours] == [
+    assert [sql.split()[0] for sql in own_statements(queries)] == [
         "SELECT" if connection.vendor == "mysql" else "UPDATE"
     ]
-
-
-def test_a_user_model_without_a_password_has_none_that_changes() -> None:
-    assert not password_has_changed(cast(Any, LearnerSession()))

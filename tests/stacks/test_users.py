@@ -12,6 +12,8 @@ from django.test import Client
 
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
+from tests.conftest import PASSWORD
+from tests.lms.models import Pupil
 
 
 def reasons() -> dict[str, str]:
@@ -77,8 +79,6 @@ def test_a_password_change_out_of_any_request_ends_all_django_sessions_of_the_le
 def test_an_upgrade_of_the_password_hash_ends_nothing(
     convai: Any, learner: Any, everybody_logged_in: str, settings: Any
 ) -> None:
-    from tests.conftest import PASSWORD
-
     settings.PASSWORD_HASHERS = [
         "django.contrib.auth.hashers.ScryptPasswordHasher",
         *settings.PASSWORD_HASHERS,
@@ -105,8 +105,6 @@ def test_saving_a_learner_otherwise_ends_nothing(
 def test_a_deactivation_through_a_proxy_model_is_seen(
     convai: Any, learner: Any, everybody_logged_in: str
 ) -> None:
-    from tests.lms.models import Pupil
-
     pupil = Pupil.objects.get(pk=learner.pk)
     pupil.is_active = False
     pupil.save()

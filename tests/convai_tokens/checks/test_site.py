@@ -77,6 +77,10 @@ def test_w014_no_address_of_the_token_endpoint(settings: Any) -> None:
     assert message.id == "convai_tokens.W014"
 
 
+class OwnTokenView(TokenView):
+    """The project's own, as it may have one."""
+
+
 class Urls:
     """A URLconf with the app's addresses in some other place than the usual one."""
 
@@ -89,7 +93,7 @@ class Urls:
     [
         Urls(path("<slug:tenant>/", include([path("x/", include("convai_tokens.urls"))]))),
         Urls(path("x/", include(("convai_tokens.urls", "other"), namespace="mine"))),
-        Urls(path("x/", type("Ours", (TokenView,), {}).as_view())),
+        Urls(path("x/", OwnTokenView.as_view())),
         Urls(re_path("x/", csrf_exempt(TokenView.as_view()))),
     ],
 )

@@ -114,7 +114,7 @@ def test_a_sweep_comes_to_its_end_without_the_cache(
     assert "the cache is away" in caplog.text
 
 
-def test_tokens_whose_values_do_not_open_hold_the_others_up_by_nothing(
+def test_tokens_whose_values_do_not_open_do_not_hold_the_others_up(
     convai: Any, make_owed_tokens: MakeTokens
 ) -> None:
     """As after a new SECRET_KEY without its fallback: the values of older tokens don't open."""

@@ -34,20 +34,6 @@ def test_expired_tokens_are_marked_in_batches(
     assert TokenEvent.objects.filter(kind="expired").count() == 7
 
 
-def test_a_token_extended_in_the_meantime_is_not_expired(learner: Any) -> None:
-    session = make_session(learner)
-    past = timezone.now() - timedelta(minutes=1)
-    token = ConvaiToken.objects.create(session=session, status=TokenStatus.ACTIVE, expires_at=past)
-    passed = ConvaiToken.objects.filter(status=TokenStatus.ACTIVE, expires_at__lte=timezone.now())
-    found = list(passed)
-    future = timezone.now() + timedelta(hours=1)
-    ConvaiToken.objects.filter(pk=token.pk).update(expires_at=future)
-
-    assert found == [token]
-    assert passed.take(1, status=TokenStatus.EXPIRED) == []
-    assert ConvaiToken.objects.get().status == TokenStatus.ACTIVE
-
-
 def test_what_is_older_than_the_retention_is_purged(
     old_session: Callable[..., LearnerSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,15 +13,15 @@ from convai_tokens.models import LearnerSession
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("given", "device"),
     [("Ward 3", "Ward 3"), ("Ward\n3", "Ward 3"), (7, ""), ("w " * 100, ("w " * 60).rstrip())],
 )
-def test_the_device_is_kept_clean_and_short(
-    convai: Any, learner: Any, log_in: Any, given: Any, kept: str
+def test_the_device_is_noted_clean_and_short(
+    convai: Any, learner: Any, log_in: Any, given: Any, device: str
 ) -> None:
     log_in(device=given)
 
-    assert LearnerSession.objects.get().device.rstrip() == kept
+    assert LearnerSession.objects.get().device.rstrip() == device
 
 
 def test_a_body_that_is_no_json_has_no_device(learner: Any) -> None:

@@ -68,7 +68,7 @@ def test_a_drf_response_that_is_rendered_already_is_extended_by_its_content(
     response = Response({"a": 1})
     response.accepted_renderer = JSONRenderer()
     response.accepted_media_type = "application/json"
-    response.renderer_context = {}
+    vars(response)["renderer_context"] = {}
     response.render()
 
     assert json.loads(serve_login(learner, response).content)["convai"]["apiAuthToken"]
