@@ -1,19 +1,28 @@
-"""The task engines: Django's tasks framework and Celery, there and not there."""
+"""Fixtures of several folders: the task engines; an installation as its operators have it."""
 
 from __future__ import annotations
 
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any
 
 import django
 import pytest
 from django.contrib import admin
+from django.core.cache import cache
 from django.db import connection
+from django.utils import timezone
 
+from convai_tokens.doctor import trial
+from convai_tokens.lifecycle.sealing import seal
+from convai_tokens.lifecycle.sweep import SEEN_KEY
+from convai_tokens.models import ConvaiToken
+from tests.builders import make_session
 from tests.convai_tokens.dispatch.engines import unavailable
+from tests.convai_tokens.doctor.findings import PREFIX, MakeToken
 from tests.waiting import dispatcher_is_done, eventually
 
 
@@ -94,3 +103,34 @@ def without_module(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             monkeypatch.setitem(sys.modules, name, None)
 
     return hide
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the doctor's trial try again at once."""
+    monkeypatch.setattr(trial, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(trial, "LONGEST_PAUSE", 0.0)
+
+
+@pytest.fixture
+def shared_cache(settings: Any, tmp_path: Any) -> None:
+    """A cache that is not one process's, swept a moment ago."""
+    backend = "django.core.cache.backends.filebased.FileBasedCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": str(tmp_path)}}
+    cache.set(SEEN_KEY, timezone.now(), timeout=None)
+
+
+@pytest.fixture
+def token_row(db: None) -> MakeToken:
+    """Make a token row, sealed unless told otherwise, in a session of its own."""
+
+    def make(value: str = PREFIX, **fields: Any) -> ConvaiToken:
+        token = ConvaiToken.objects.create(
+            session=make_session(None),
+            **{"expires_at": timezone.now() + timedelta(minutes=30), **fields},
+        )
+        if value:
+            ConvaiToken.objects.filter(pk=token.pk).update(sealed=seal(value, token.pk))
+        return token
+
+    return make

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.http import JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import Client, RequestFactory
 
-from convai_tokens.logins.notes import LoginNote
+from convai_tokens.logins.notes import LoginNote, current_request, note_token_in_page
 from convai_tokens.middleware import ConvaiTokenMiddleware
 from convai_tokens.models import LearnerSession
 from tests.builders import serve_login
@@ -83,3 +83,29 @@ def test_a_login_of_an_unknown_stack_gets_no_block_and_a_log_line(
     assert json.loads(response.content) == {"token": "of nobody"}
     assert "doesn't know" in caplog.text
     assert convai.summary()["generated"] == 0
+
+
+def test_the_present_request_is_known_while_it_is_served_and_not_afterwards() -> None:
+    seen: list[object] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        seen.append(current_request.get())
+        raise RuntimeError("after that")
+
+    request = RequestFactory().get("/")
+    with pytest.raises(RuntimeError):
+        ConvaiTokenMiddleware(view)(request)
+
+    assert seen == [request]
+    assert current_request.get() is None
+
+
+def test_a_page_that_holds_a_token_may_be_kept_by_no_cache() -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        note_token_in_page(request)
+        return HttpResponse("<p>a token</p>", headers={"Cache-Control": "public"})
+
+    response = ConvaiTokenMiddleware(view)(RequestFactory().get("/"))
+
+    assert "no-store" in response["Cache-Control"]
+    assert "public" not in response["Cache-Control"]

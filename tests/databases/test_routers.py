@@ -21,23 +21,12 @@ from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.logins.credentials import is_stored, session_credential
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession
 from tests.builders import open_session
-
-
-class ReplicaRouter:
-    """Sends reads to a database that isn't there: whoever reads from it fails."""
-
-    apps = ("auth", "convai_tokens", "sessions", "knox")
-
-    def db_for_read(self, model: Any, **hints: Any) -> str | None:
-        return "a replica" if model._meta.app_label in self.apps else None
-
-    def db_for_write(self, model: Any, **hints: Any) -> str:
-        return "default"
+from tests.lms import routers
 
 
 @pytest.fixture
 def replica(convai: Any, settings: Any) -> None:
-    settings.DATABASE_ROUTERS = [f"{__name__}.ReplicaRouter"]
+    settings.DATABASE_ROUTERS = [routers.PATH]
 
 
 @pytest.fixture
@@ -110,7 +99,7 @@ def test_an_action_of_staff_that_the_replica_has_not_heard_of_is_in_the_admins_h
     page: Any = admin.site.get_model_admin(model)
     request = RequestFactory().post("/", {"confirmed": "1"})
     request.user = make_user("staff")
-    settings.DATABASE_ROUTERS = [f"{__name__}.ReplicaRouter"]
+    settings.DATABASE_ROUTERS = [routers.PATH]
     told: list[str] = []
     monkeypatch.setattr(page, "message_user", lambda request, text, level: told.append(text))
     (action,) = page.actions

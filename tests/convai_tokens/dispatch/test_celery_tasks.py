@@ -101,3 +101,19 @@ def test_celery_beat_can_run_the_sweep(
         eventually(ConvaiToken.objects.filter(status=TokenStatus.REVOKED).exists, why=output)
 
     assert convai.live() == []
+
+
+@pytest.mark.parametrize("name", ["revoke", "sweep"])
+def test_the_tasks_revoke_what_is_owed_and_leave_no_result(
+    name: str, convai: Any, celery_app: Callable[..., Any], make_owed_tokens: Callable[[int], None]
+) -> None:
+    celery_app(None)
+    from convai_tokens.dispatch import celery_tasks
+
+    make_owed_tokens(1)
+    task = getattr(celery_tasks, name)
+
+    task(*[[ConvaiToken.objects.get().pk]] * (name == "revoke"))
+
+    assert convai.live() == []
+    assert (task.name, task.ignore_result) == (f"convai_tokens.{name}", True)

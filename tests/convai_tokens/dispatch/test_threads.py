@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 
 import pytest
@@ -47,3 +48,34 @@ def test_after_a_failure_a_thread_drops_its_connections_and_goes_on(
     assert done == ["closed", "tried", "closed"]
     assert "Revoking tokens [1] failed here; the sweep will try again." in caplog.text
     assert "the database went away" in caplog.text  # with its traceback
+
+
+def test_what_finds_the_queue_full_is_left_to_the_sweep(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    waiting = queue.Queue[threads.Work](2)
+
+    def log_nothing(token_ids: list[int], error: Exception) -> None:
+        raise AssertionError("nothing was run")
+
+    works = [threads.Work(dispatch.inline, [number], log_nothing) for number in range(4)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "THREADS", 0)
+        patch.setattr(threads, "_queue", waiting)
+        threads.leave_to_threads(works)
+
+    assert waiting.qsize() == 2
+    assert caplog.messages == ["The queue of revocations is full; the sweep will do the rest."]
+
+
+def test_a_child_that_was_forked_begins_with_an_empty_queue_and_threads_of_its_own() -> None:
+    """``forget_threads`` is what runs there."""
+    before = threads._queue
+    threads.leave_to_threads([])
+    assert threads._threads
+
+    threads.forget_threads()
+
+    assert threads._threads == []
+    assert threads._queue is not before

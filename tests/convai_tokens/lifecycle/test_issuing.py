@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from convai_tokens.exceptions import NoLiveToken, SessionEnded
 from convai_tokens.lifecycle import issuing
+from convai_tokens.lifecycle.sealing import fingerprint, unseal
 from convai_tokens.logins.credentials import bearer_credential
-from convai_tokens.models import LearnerSession, LearnerSessionQuerySet
+from convai_tokens.models import (
+    ConvaiToken,
+    EndReason,
+    LearnerSession,
+    LearnerSessionQuerySet,
+    TokenEvent,
+    TokenStatus,
+)
+from tests.builders import open_session
 
 
 def test_two_parallel_first_requests_open_one_session(
@@ -22,3 +33,69 @@ def test_two_parallel_first_requests_open_one_session(
 
     assert second.pk == first.pk
     assert LearnerSession.objects.count() == 1
+
+
+def test_a_session_is_opened_once_with_one_event(learner: Any) -> None:
+    credential = bearer_credential("custom", "a digest")
+
+    first = issuing.open_session(credential, learner, device="Ward 3")
+    second = issuing.open_session(credential, learner, device="Ward 4")
+
+    assert first == second == LearnerSession.objects.get()
+    assert (second.device, second.username, second.stack) == ("Ward 3", "learner", "custom")
+    assert second.credential_digest == credential.digest
+    assert [event.kind for event in TokenEvent.objects.all()] == ["session_started"]
+
+
+def test_a_session_whose_credential_is_dead_by_then_ends_at_once(learner: Any) -> None:
+    credential = replace(bearer_credential("custom", "a digest"), is_alive=lambda: False)
+
+    issuing.open_session(credential, learner)
+
+    assert LearnerSession.objects.get().end_reason == EndReason.LOGOUT
+
+
+def test_a_session_of_a_password_that_was_changed_meanwhile_is_refused_and_not_ended(
+    learner: Any,
+) -> None:
+    credential = bearer_credential("custom", "a digest")
+
+    with pytest.raises(SessionEnded, match="password was changed"):
+        issuing.open_session(replace(credential, password_changed=lambda user: True), learner)
+
+    assert LearnerSession.objects.get().ended_at is None
+
+
+def test_a_session_follows_its_credential_and_no_other_does(learner: Any) -> None:
+    session, other = open_session(learner, "one"), open_session(learner, "another")
+
+    issuing.follow_credential(session.pk, "a-new-digest")
+
+    assert list(LearnerSession.objects.by_digest(["a-new-digest"])) == [session]
+    assert LearnerSession.objects.get(pk=other.pk).credential_digest == other.credential_digest
+
+
+def test_a_generated_token_is_stored_sealed_with_its_end(convai: Any, learner: Any) -> None:
+    issued = issuing.generate(open_session(learner))
+
+    token = ConvaiToken.objects.get()
+    assert convai.live() == [issued.value]
+    assert unseal(token.sealed, token.pk) == issued.value
+    assert (token.status, token.expires_at) == (TokenStatus.ACTIVE, issued.expires_at)
+    assert token.fingerprint == fingerprint(issued.value)
+
+
+def test_the_newest_token_is_extended_and_none_where_there_is_none(
+    convai: Any, learner: Any
+) -> None:
+    session = open_session(learner)
+    with pytest.raises(NoLiveToken):
+        issuing.extend(session)
+    older, newer = issuing.generate(session), issuing.generate(session)
+    convai.set(extend_by=7200)
+
+    extended = issuing.extend(session)
+
+    assert (extended.token, extended.value) == (newer.token, newer.value)
+    assert extended.expires_at > newer.expires_at
+    assert ConvaiToken.objects.get(pk=older.token.pk).extend_count == 0

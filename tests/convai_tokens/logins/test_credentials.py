@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore as CacheStore
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
 from django.core.cache import InvalidCacheKey
+from django.core.exceptions import ImproperlyConfigured
+from django.test import RequestFactory
 
+from convai_tokens.exceptions import CredentialNotSupported
+from convai_tokens.logins import credentials
 from convai_tokens.logins.credentials import (
+    bearer_credential,
+    belongs_to,
+    credential_of_request,
     is_stored,
+    learner_session_id,
+    learner_session_id_of,
     password_has_changed,
+    register_bearer_stack,
+    remember,
+    renewed_credential,
+    session_credential,
 )
 from convai_tokens.models import LearnerSession
+from tests.lms.stack import CUSTOM
 
 
 def test_a_key_that_the_cache_takes_none_of_is_not_stored(
@@ -31,3 +50,118 @@ def test_a_key_that_the_cache_takes_none_of_is_not_stored(
 
 def test_a_user_model_without_a_password_has_none_that_changes() -> None:
     assert not password_has_changed(cast(Any, LearnerSession()))
+
+
+@pytest.fixture
+def _stacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test register stacks of its own."""
+    monkeypatch.setattr(credentials, "_bearer_stacks", dict(credentials._bearer_stacks))
+
+
+@pytest.mark.usefixtures("_stacks")
+def test_a_stack_may_be_registered_again_and_another_may_not_have_its_name() -> None:
+    stack = replace(CUSTOM, name="of-a-test")
+
+    register_bearer_stack(stack)
+    register_bearer_stack(replace(stack))
+
+    assert bearer_credential("of-a-test", "a digest").stack == "of-a-test"
+    for taken in (replace(stack, is_alive=lambda identity: False), replace(CUSTOM, name="session")):
+        with pytest.raises(ImproperlyConfigured, match="registered already"):
+            register_bearer_stack(taken)
+
+
+def test_an_unknown_stack_is_told_with_those_that_are_known() -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"'jwt' is registered; .* 'custom', 'knox'"):
+        bearer_credential("jwt", "a digest")
+
+
+@pytest.fixture
+def session(learner: Any) -> SessionBase:
+    """A Django session of the learner, as ``login()`` leaves it."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(learner.pk)
+    session.create()
+    session.modified = False
+    return session
+
+
+def test_the_credential_of_a_session_is_derived_and_nothing_is_written_into_it(
+    session: SessionBase,
+) -> None:
+    first, second = session_credential(session), session_credential(session)
+
+    assert first == second
+    assert not session.modified
+    assert dict(session.items()).keys() == {SESSION_KEY}
+
+
+def test_a_session_that_remembers_its_learner_session_goes_on_in_it_under_a_new_key(
+    session: SessionBase,
+) -> None:
+    before = session_credential(session)
+    remember(session, before)
+
+    session.cycle_key()
+
+    after = session_credential(session)
+    assert after.session_ids == before.session_ids
+    assert after.digest != before.digest
+
+
+def test_a_session_of_another_user_by_now_is_another_learners(session: SessionBase) -> None:
+    before = session_credential(session)
+    remember(session, before)
+    assert learner_session_id(session) == before.session_ids[0]
+
+    session[SESSION_KEY] = "of somebody else"
+
+    assert learner_session_id(session) is None
+    assert session_credential(session).session_ids != before.session_ids
+
+
+def test_a_renewed_credential_is_of_another_learner_session(session: SessionBase) -> None:
+    renewed = renewed_credential(session)
+
+    assert renewed.session_ids != session_credential(session).session_ids
+    assert renewed.digest == session_credential(session).digest
+
+
+@pytest.mark.parametrize("datum", [None, "text", 7, [], ["no id", "1"], [None, "1"]])
+def test_a_datum_that_is_no_id_counts_as_none(datum: object) -> None:
+    assert learner_session_id_of(datum, "1") is None
+
+
+def test_a_session_is_alive_as_long_as_it_is_stored_and_a_signed_cookie_always(
+    session: SessionBase,
+) -> None:
+    credential = session_credential(session)
+    assert credential.is_alive()
+
+    session.delete()
+
+    assert not credential.is_alive()
+    assert session_credential(SignedCookieStore()).is_alive()
+
+
+def test_a_session_belongs_to_its_user_alone(
+    session: SessionBase, learner: Any, make_user: Any
+) -> None:
+    assert belongs_to(session, learner)
+    assert not belongs_to(session, make_user("second-learner"))
+    assert not belongs_to(SessionStore(), learner)
+    assert not belongs_to(None, learner)
+
+
+def test_a_password_has_changed_when_the_row_has_another_or_is_gone(learner: Any) -> None:
+    assert not password_has_changed(learner)
+
+    type(learner).objects.update(password="another")
+    assert password_has_changed(learner)
+    type(learner).objects.all().delete()
+    assert password_has_changed(learner)
+
+
+def test_a_request_without_a_session_carries_no_credential_that_is_known() -> None:
+    with pytest.raises(CredentialNotSupported):
+        credential_of_request(RequestFactory().get("/"))

@@ -32,6 +32,8 @@ from tests.convai_tokens.doctor.findings import (
     make_owed,
 )
 
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
 
 def run_doctor(*options: str) -> tuple[int, str]:
     """Run the command in this process; return its exit status and what it wrote."""

@@ -52,7 +52,7 @@ def test_watching_ends_when_it_is_told_to_stop(db: None, monkeypatch: pytest.Mon
         passes.append(workers)
         if len(passes) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return SweepReport(owed=1)
+        return SweepReport(owed=1, more=True)  # so that it goes straight on
 
     monkeypatch.setattr(convai_sweep, "sweep", one_pass)
     out = io.StringIO()
@@ -101,7 +101,7 @@ def test_progress_is_one_line_of_a_terminal(
     workers: int, convai: Any, make_owed_tokens: MakeTokens
 ) -> None:
     make_owed_tokens(6)
-    convai.set(latency=0.8)
+    convai.set(latency=0.4)
     out = Terminal()
 
     call_command("convai_sweep", workers=workers, stdout=out)

@@ -1,0 +1,50 @@
+"""knox's tokens as credentials; what a login and a logout by them do is in ``tests/stacks``."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from knox.models import AuthToken
+
+from convai_tokens.contrib import knox
+from convai_tokens.logins.credentials import bearer_credential
+
+
+def test_a_login_response_is_known_by_the_token_that_it_hands_out(learner: Any) -> None:
+    instance, token = AuthToken.objects.create(learner)
+
+    assert knox.from_login(learner, {"token": token, "expiry": None}) == instance.digest
+
+
+@pytest.mark.parametrize("data", [{}, {"token": None}, {"token": {"access": "x"}}, {"token": "x"}])
+def test_a_response_without_a_token_of_knox_is_none_of_its_logins(
+    data: dict[str, Any], learner: Any
+) -> None:
+    assert knox.from_login(learner, data) is None
+
+
+def test_another_learners_token_is_none_of_this_learners(learner: Any, make_user: Any) -> None:
+    _, token = AuthToken.objects.create(make_user("second-learner"))
+
+    assert knox.from_login(learner, {"token": token}) is None
+
+
+def test_a_request_is_known_by_the_row_that_authenticated_it(learner: Any) -> None:
+    instance, _ = AuthToken.objects.create(learner)
+    by_knox: Any = SimpleNamespace(auth=instance)
+    by_another: Any = SimpleNamespace(auth="a text")
+
+    assert knox.from_request(by_knox) == instance.digest
+    assert knox.from_request(by_another) is None
+
+
+def test_a_credential_is_alive_as_long_as_its_row_is_there(learner: Any) -> None:
+    instance, _ = AuthToken.objects.create(learner)
+    credential = bearer_credential("knox", instance.digest)
+    assert credential.is_alive()
+
+    instance.delete()
+
+    assert not credential.is_alive()
