@@ -82,7 +82,7 @@ def test_promise_5_a_new_key_finds_the_sessions_of_the_old_one(
     assert convai.live() == []
 
 
-def test_promise_5_an_expired_token_keeps_its_value_until_the_horizon(
+def test_promise_5_an_expired_tokens_value_stays_sealed_until_the_horizon(
     convai: Any, learner: Any, client: Client, log_in: Any
 ) -> None:
     """Expired by our clock is not dead: whoever has the token may have extended it."""

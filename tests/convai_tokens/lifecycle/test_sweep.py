@@ -1,4 +1,4 @@
-"""The sweep: what is owed is revoked, and nothing that fails keeps the rest from its turn."""
+"""The sweep: what is owed is revoked, and a step that fails leaves the others their turn."""
 
 from __future__ import annotations
 
