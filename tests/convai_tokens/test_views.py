@@ -46,8 +46,8 @@ def test_extending_moves_the_end_of_the_newest_token(
     assert token.extended_at is not None
 
 
-@pytest.mark.parametrize("body", ["expiration", "none", "no_content", "text", "STATUS"])
-def test_extending_works_whatever_convai_answers_on_success(
+@pytest.mark.parametrize("body", ["expiration", "none", "no_content", "STATUS", "status"])
+def test_extending_works_in_whichever_way_convai_says_yes(
     convai: Any, learner: Any, client: Client, log_in: Any, body: str
 ) -> None:
     convai.set(extend_body=body)
@@ -59,7 +59,20 @@ def test_extending_works_whatever_convai_answers_on_success(
     assert 3500 < answer.json()["expiresIn"] <= 3600
 
 
-def test_deleting_revokes_the_sessions_tokens_and_keeps_the_session(
+def test_extending_by_an_answer_that_says_no_yes_is_told_as_not_understood(
+    convai: Any, learner: Any, client: Client, log_in: Any
+) -> None:
+    convai.set(extend_body="text")
+    log_in()
+
+    answer = client.post("/convai/token/extend/")
+
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "convai_not_understood"
+    assert ConvaiToken.objects.get().extend_count == 0
+
+
+def test_deleting_revokes_the_sessions_tokens_and_not_the_session(
     convai: Any, learner: Any, client: Client, log_in: Any
 ) -> None:
     log_in()
