@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,21 @@ from convai_tokens.payloads import flat, nested
 ConvaiSettings = Callable[..., None]
 
 
-@pytest.mark.parametrize("name", sorted(SETTINGS))
+# A value of each setting that is fine, and not its default.
+OTHERS: dict[str, Any] = {
+    **dict.fromkeys(["API_KEY", "SERVER_URL"], "another"),
+    "BASE_URL": "https://convai.example.org",
+    **dict.fromkeys(["CONNECT_TIMEOUT", "READ_TIMEOUT", "LOGIN_BUDGET"], 7.5),
+    **dict.fromkeys(["MAX_CONCURRENT", "MAX_LIVE_TOKENS"], 77),
+    "ENCRYPTION_KEYS": ["k" * 32],
+    **dict.fromkeys(["ISSUE_IF", "END_USER", "PAYLOAD", "DISPATCHER"], lambda *args: None),
+    **dict.fromkeys(["REVOKE_HORIZON", "RETENTION"], timedelta(days=7)),
+    "ALLOW_GET": True,
+    "WATCH_SESSION_ROWS": False,
+}
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"API_KEY"}))
 def test_a_setting_that_the_project_leaves_out_has_its_default(name: str, settings: Any) -> None:
     settings.CONVAI_TOKENS = {}
 
@@ -36,11 +51,21 @@ def test_a_project_without_the_dict_has_all_defaults(settings: Any) -> None:
 def test_the_projects_value_wins_from_the_moment_it_is_set(
     name: str, convai_settings: ConvaiSettings
 ) -> None:
-    value = object()
+    assert getattr(app_settings, name) != OTHERS[name]
 
-    convai_settings(**{name: value})
+    convai_settings(**{name: OTHERS[name]})
 
-    assert getattr(app_settings, name) is value
+    assert getattr(app_settings, name) is OTHERS[name]
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_a_value_that_the_setting_must_never_be_is_refused_where_it_is_used(
+    name: str, convai_settings: ConvaiSettings
+) -> None:
+    convai_settings(**{name: object()})
+
+    with pytest.raises(ImproperlyConfigured, match=rf"CONVAI_TOKENS\['{name}'\]"):
+        getattr(app_settings, name)
 
 
 def test_a_name_that_is_no_setting_is_an_attribute_error(convai_settings: ConvaiSettings) -> None:
@@ -62,12 +87,12 @@ def test_a_callable_may_be_given_as_the_object_itself(convai_settings: ConvaiSet
     assert app_settings.PAYLOAD is nested
 
 
-def test_a_dotted_path_that_names_nothing_is_an_import_error(
+def test_a_dotted_path_that_names_nothing_is_a_configuration_error(
     convai_settings: ConvaiSettings,
 ) -> None:
     convai_settings(PAYLOAD="convai_tokens.payloads.no_such_thing")
 
-    with pytest.raises(ImportError, match="no_such_thing"):
+    with pytest.raises(ImproperlyConfigured, match="no_such_thing"):
         _ = app_settings.PAYLOAD
 
 
@@ -127,13 +152,14 @@ def test_own_encryption_keys_take_the_place_of_the_secret_key(
     settings: Any, convai_settings: ConvaiSettings
 ) -> None:
     settings.SECRET_KEY_FALLBACKS = ["the-one-before"]
-    convai_settings(ENCRYPTION_KEYS=["new", "old"])
+    keys = ["new-" + "n" * 40, "old-" + "o" * 40]
+    convai_settings(ENCRYPTION_KEYS=keys)
 
-    assert app_settings.encryption_keys() == ["new", "old"]
+    assert app_settings.encryption_keys() == keys
 
 
 def test_encryption_keys_show_in_no_repr(convai_settings: ConvaiSettings) -> None:
-    convai_settings(ENCRYPTION_KEYS=["a-key-of-its-own"])
+    convai_settings(ENCRYPTION_KEYS=["a-key-of-its-own" + "k" * 40])
 
     assert repr(app_settings.encryption_keys()) == "['***']"
 

@@ -27,6 +27,7 @@ CODES = {
     "ConvaiUnavailable": "convai_unavailable",
     "ConvaiPaused": "convai_unavailable",  # one more reason for the same advice to clients
     "ConvaiRefused": "convai_refused",
+    "Misconfigured": "convai_misconfigured",
     "TokenRejected": "token_rejected",
     "TokenGone": "token_gone",
     "SessionEnded": "session_ended",
@@ -37,6 +38,8 @@ CODES = {
     "NotAuthenticated": "not_authenticated",
     "CredentialNotSupported": "credential_not_supported",
     "NotAllowed": "convai_not_allowed",
+    "UnknownStack": "convai_unknown_stack",
+    "CrossSite": "cross_site",
 }
 
 

@@ -68,7 +68,7 @@ def test_bind_login_serves_a_stack_that_sends_no_signal(convai: Any, learner: An
     assert "a credential" not in session.credential_digest
 
 
-def test_a_login_of_an_unknown_stack_gets_no_block_and_a_log_line(
+def test_a_login_of_an_unknown_stack_gets_no_token_and_a_log_line(
     convai: Any, learner: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = RequestFactory().post("/login/")
@@ -80,7 +80,10 @@ def test_a_login_of_an_unknown_stack_gets_no_block_and_a_log_line(
     response = ConvaiTokenMiddleware(view)(request)
 
     assert isinstance(response, JsonResponse)
-    assert json.loads(response.content) == {"token": "of nobody"}
+    data = json.loads(response.content)
+    assert data["token"] == "of nobody"
+    assert data["convai"]["apiAuthToken"] is None
+    assert data["convai"]["error"]["code"] == "convai_unknown_stack"
     assert "doesn't know" in caplog.text
     assert convai.summary()["generated"] == 0
 

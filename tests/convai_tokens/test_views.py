@@ -241,9 +241,10 @@ def test_get_is_refused_unless_it_is_allowed(
     convai: Any, convai_settings: Callable[..., None], learner: Any, client: Client, log_in: Any
 ) -> None:
     log_in()
-    refused = client.get("/convai/token/")
+    own_page = {"Sec-Fetch-Site": "same-origin"}
+    refused = client.get("/convai/token/", headers=own_page)
     convai_settings(ALLOW_GET=True)
-    allowed = client.get("/convai/token/")
+    allowed = client.get("/convai/token/", headers=own_page)
 
     assert refused.status_code == 405
     assert "GET" not in refused["Allow"]
@@ -308,7 +309,7 @@ def test_another_learners_session_is_never_served(
     assert answer.json()["error"]["code"] == "credential_not_supported"
 
 
-def test_an_error_of_no_known_kind_is_djangos_to_handle(
+def test_an_error_of_no_known_kind_is_answered_500_in_json(
     convai: Any, learner: Any, log_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = Client(raise_request_exception=False)
@@ -319,4 +320,7 @@ def test_an_error_of_no_known_kind_is_djangos_to_handle(
 
     monkeypatch.setattr(views, "generate", broken)
 
-    assert client.post("/convai/token/").status_code == 500
+    answer = client.post("/convai/token/")
+
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "convai_error"

@@ -24,7 +24,7 @@ def test_a_recorded_step_is_one_event_and_one_log_line(
 
     added = TokenEvent.objects.get()
     assert (added.session, added.token, added.kind) == (session, token, EventKind.OWED)
-    assert (added.detail, added.actor) == ("Ended by staff", learner)
+    assert (added.detail, added.actor, added.actor_name) == ("Ended by staff", learner, "learner")
     assert caplog.messages == [f"owed session={session.pk} token={token.pk} Ended by staff"]
 
 

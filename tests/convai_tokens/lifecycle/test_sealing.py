@@ -13,7 +13,7 @@ from django.test import override_settings
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from convai_tokens.conf import Secret
+from convai_tokens.conf import MIN_KEY_LENGTH, Secret
 from convai_tokens.exceptions import SealBroken
 from convai_tokens.lifecycle.sealing import (
     credential_digest,
@@ -28,6 +28,7 @@ ConvaiSettings = Callable[..., None]
 OLD, NEW, OTHER = ("old-" + "o" * 40, "new-" + "n" * 40, "other-" + "x" * 40)
 VALUE = "eyJhbGciOiJIUzI1NiJ9.CANARY-TOKEN.c2lnbmF0dXJl"
 row_ids = st.integers(min_value=1, max_value=2**63 - 1)
+keys = st.text().map(lambda text: text + "k" * MIN_KEY_LENGTH)
 
 
 @given(value=st.text(max_size=5000), row_id=row_ids)
@@ -55,7 +56,7 @@ def test_a_value_moved_to_another_row_never_opens(value: str, row_id: int, other
         unseal(seal(value, row_id), other)
 
 
-@given(value=st.text(), sealing=st.text(min_size=1), opening=st.text(min_size=1))
+@given(value=st.text(), sealing=keys, opening=keys)
 def test_a_value_never_opens_under_another_key(value: str, sealing: str, opening: str) -> None:
     assume(sealing != opening)
     with override_settings(CONVAI_TOKENS={"ENCRYPTION_KEYS": [sealing]}):

@@ -113,14 +113,17 @@ def test_the_flat_payload_is_at_the_top_level(
     assert data["convaiExpirationTime"].endswith("Z")
 
 
-def test_issue_if_decides_who_gets_a_block(
+def test_issue_if_decides_who_gets_a_token(
     convai: Any, convai_settings: Callable[..., None], learner: Any, make_user: Any, log_in: Any
 ) -> None:
     make_user("second-learner")
     convai_settings(ISSUE_IF=lambda request, user: user.username == "second-learner")
 
-    assert "convai" not in log_in(client=Client()).json()
-    assert "convai" in log_in(username="second-learner", client=Client()).json()
+    without = log_in(client=Client()).json()["convai"]
+    token = log_in(username="second-learner", client=Client()).json()["convai"]["apiAuthToken"]
+
+    assert (without["apiAuthToken"], without["error"]["code"]) == (None, "convai_not_allowed")
+    assert convai.live() == [token]
     assert LearnerSession.objects.count() == 1
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, transaction
 
-from convai_tokens.logins.safety import never_raises, retry_after_commit
+from convai_tokens.exceptions import NotAllowed
+from convai_tokens.logins.safety import never_raises, retry_after_commit, told
 
 
 def test_what_goes_wrong_is_logged_with_the_name_of_the_function(
@@ -68,3 +70,18 @@ def test_what_fails_by_itself_is_not_tried_again(transactional_db: None) -> None
         retry_after_commit("default", fail)
 
     assert tries == [1]
+
+
+def test_a_client_is_told_an_outcome_as_it_is_and_no_other_failures_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outcome = NotAllowed()
+
+    assert told(outcome) is outcome
+    assert told(ImproperlyConfigured("CANARY")).code == "convai_misconfigured"
+    assert told(ValueError("CANARY")).code == "convai_error"
+
+    assert "CANARY" not in str(told(ImproperlyConfigured("CANARY"))) + str(
+        told(ValueError("CANARY"))
+    )
+    assert caplog.text.count("CANARY") >= 2
