@@ -50,6 +50,7 @@ class EndReason(models.TextChoices):
     USER_DELETED = "user_deleted", _("User deleted")
     STAFF = "staff", _("Ended by staff")
     API = "api", _("Ended by the LMS's code")
+    KEY_LOST = "key_lost", _("Its encryption key is gone")
 
 
 class TokenStatus(models.TextChoices):
@@ -132,6 +133,7 @@ class LearnerSession(models.Model):
     username = models.CharField(_("username"), max_length=254, db_index=True)
     stack = models.CharField(_("login stack"), max_length=20)
     credential_digest = models.CharField(max_length=64, blank=True, db_index=True)
+    key_id = models.CharField(max_length=8, blank=True)  # of the encryption key that digested it
     device = models.CharField(_("device"), max_length=DEVICE_LENGTH, blank=True)
     started_at = models.DateTimeField(_("started"), default=timezone.now)
     ended_at = models.DateTimeField(_("ended"), null=True)
@@ -145,7 +147,10 @@ class LearnerSession(models.Model):
         verbose_name_plural = _("learner sessions")
         default_permissions = ("view",)
         permissions = [("end_learnersession", "Can end learner sessions")]
-        indexes = [models.Index(fields=["-started_at", "-id"], name="convai_session_started")]
+        indexes = [
+            models.Index(fields=["-started_at", "-id"], name="convai_session_started"),
+            models.Index(fields=["key_id", "ended_at"], name="convai_session_key"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.username}, {self.started_at:%Y-%m-%d %H:%M:%S}"
@@ -181,10 +186,7 @@ class ConvaiToken(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     session = models.ForeignKey(
-        LearnerSession,
-        on_delete=models.CASCADE,
-        related_name="tokens",
-        verbose_name=_("learner session"),
+        LearnerSession, models.CASCADE, related_name="tokens", verbose_name=_("learner session")
     )
     status = models.CharField(
         _("status"), max_length=12, choices=TokenStatus, default=TokenStatus.GENERATING

@@ -212,7 +212,7 @@ def _fill(world: World, count: int) -> None:
                 id=row,
                 session=session,
                 status=TokenStatus.REVOKING,
-                sealed=seal(value, row),
+                sealed=seal(value, row, session.pk),
                 fingerprint=fingerprint(value),
                 generated_at=now,
                 expires_at=expires,

@@ -68,7 +68,10 @@ def seed_logins(count: int) -> list[str]:
     sessions.bulk_create(opened, BATCH)
     for token in tokens.bulk_create(live, BATCH):
         value = secrets.token_urlsafe(200)
-        token.sealed, token.fingerprint = seal(value, token.pk), fingerprint(value)
+        token.sealed, token.fingerprint = (
+            seal(value, token.pk, token.session_id),
+            fingerprint(value),
+        )
     tokens.bulk_update(live, ["sealed", "fingerprint"], 500)
     return bearers
 

@@ -24,9 +24,16 @@ from ..conf import AppSettings, app_settings
 from ..exceptions import SealBroken
 from ..lifecycle.sealing import seal, unseal
 from ..lifecycle.sweep import last_seen
+from ..lifecycle.tidying import lost_keys, sessions_of_key
 from ..models import ConvaiToken, EventKind, TokenEvent, TokenStatus, database
 from .step import Finding, Status, failed, ok, skipped, warning
 
+KEY_GONE = "A key was taken away (a new SECRET_KEY counts), or processes have different settings."
+KEY_BACK = (
+    "Put the old key back at the end of ENCRYPTION_KEYS; an old SECRET_KEY too, or into "
+    "SECRET_KEY_FALLBACKS where ENCRYPTION_KEYS is not set."
+)
+NOWHERE = uuid.UUID(int=0)
 SAMPLE, MOST_OWED = 50, 500  # sealed values that are opened
 OWED_LONG = timedelta(minutes=15)  # above revocation.LONGEST_DELAY: tried more than once
 OVERDUE = timedelta(minutes=5)
@@ -110,7 +117,7 @@ def migrations() -> Finding:
 
 def encryption_keys() -> Finding:
     """Do the keys open the newest and oldest sealed values, and those that are owed?"""
-    unseal(seal("any value", 0), 0)  # raises if it doesn't open again
+    unseal(seal("any value", 0, NOWHERE), 0, NOWHERE)  # raises if it doesn't open again
     tokens = ConvaiToken.primary.exclude(sealed="").only("sealed", "status")
     horizon = timezone.now() - app_settings.REVOKE_HORIZON  # older ones may be wiped any time
     living = tokens.filter(
@@ -125,6 +132,14 @@ def encryption_keys() -> Finding:
     shut = [token for token in rows.values() if not _opens(token)]
     own = AppSettings.ENCRYPTION_KEYS.given() is not None
     whose = "ENCRYPTION_KEYS" if own else "SECRET_KEY, as ENCRYPTION_KEYS is not set"
+    unfound = sum(sessions_of_key(key).count() for key in lost_keys())
+    if unfound and not shut:
+        return failed(
+            f"{unfound} open learner sessions were digested under a key that is gone: their "
+            f"logouts would end nothing. Keys: {whose}.",
+            KEY_GONE,
+            f"{KEY_BACK} Or let the sweep end them: their learners log in once more.",
+        )
     if not rows:
         return ok(f"No value is stored now; they seal and unseal. Keys: {whose}.")
     if not shut:
@@ -133,15 +148,14 @@ def encryption_keys() -> Finding:
     return failed(
         f"{len(shut)} of {len(rows)} stored values looked at don't open, {lost} of them owed: "
         f"these can't be revoked. Keys: {whose}.",
-        "A key was taken away (a new SECRET_KEY counts), or processes have different settings.",
-        "Put the old key back at the end of ENCRYPTION_KEYS; an old SECRET_KEY too, or into "
-        "SECRET_KEY_FALLBACKS where ENCRYPTION_KEYS is not set.",
+        KEY_GONE,
+        KEY_BACK,
     )
 
 
 def _opens(token: ConvaiToken) -> bool:
     try:
-        unseal(token.sealed, token.pk)
+        unseal(token.sealed, token.pk, token.session_id)
     except SealBroken:
         return False
     return True

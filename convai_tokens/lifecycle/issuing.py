@@ -43,7 +43,7 @@ from ..models import (
 from .audit import record, send_on_commit
 from .credential import Credential
 from .ending import dispatch_on_commit, end_session, mark_for_revocation
-from .sealing import fingerprint, seal, unseal
+from .sealing import fingerprint, key_ids, seal, unseal
 
 logger = logging.getLogger("convai_tokens")
 
@@ -83,6 +83,7 @@ def _start_session(credential: Credential, user: AbstractBaseUser, device: str) 
         username=user.get_username()[:254],
         stack=credential.stack,
         credential_digest=credential.digest,
+        key_id=key_ids()[0],
         device=device,
     )
     try:
@@ -109,7 +110,8 @@ def _insert(session: LearnerSession) -> None:
 def follow_credential(session_id: uuid.UUID, digest: str) -> None:
     """Learn the digest of a credential that changed while its learner session went on."""
     with transaction.atomic(using=database()):
-        LearnerSession.primary.filter(pk=session_id).update(credential_digest=digest)
+        session = LearnerSession.primary.filter(pk=session_id)
+        session.update(credential_digest=digest, key_id=key_ids()[0])
 
 
 def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
@@ -195,7 +197,7 @@ def _revoke_unstored(token_id: int, value: Secret) -> None:
 
 def _store_once(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
     known = {
-        "sealed": seal(value, token.pk),
+        "sealed": seal(value, token.pk, token.session_id),
         "fingerprint": fingerprint(value),
         "expires_at": expires_at,
     }
@@ -242,7 +244,7 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
     ``ConvaiUnavailable`` or ``ConvaiRefused``; and ``RuntimeError`` when a transaction is open.
     """
     token = _newest_live(session)
-    value = unseal(token.sealed, token.pk)
+    value = unseal(token.sealed, token.pk, token.session_id)
     client = get_client()
     try:
         with client.reserve(budget) as left:

@@ -68,7 +68,7 @@ def attempt(token_ids: Sequence[int]) -> list[str]:
 def revoke_claimed(token: ConvaiToken) -> str | None:
     """Ask Convai to revoke a claimed token; return its status if it is dead now, else None."""
     try:
-        get_client().revoke(unseal(token.sealed, token.pk))
+        get_client().revoke(unseal(token.sealed, token.pk, token.session_id))
     except ConvaiTokensError as error:
         return _record_attempt(token, error)
     return _record_dead(token, TokenStatus.REVOKED, EventKind.REVOKED)

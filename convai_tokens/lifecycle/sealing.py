@@ -1,7 +1,8 @@
 """Token values at rest: seal, unseal, fingerprint; and the keyed digest of a credential.
 
-A sealed value is AES-256-GCM under a key derived with HKDF, with the row's id as associated data:
-moved to another row, it doesn't open. Keys are listed newest first; the newest seals, all unseal.
+A sealed value is AES-256-GCM under a key derived with HKDF, with the ids of its row and of its
+learner session as associated data: moved to another row, or with its row to another learner, it
+doesn't open. Keys are listed newest first; the newest seals, all unseal.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 import hmac
 import os
+import uuid
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -30,22 +32,22 @@ def _derive(key: str, purpose: str) -> bytes:
     return HKDF(hashes.SHA256(), length=32, salt=None, info=info).derive(key.encode())
 
 
-def _row(row_id: int) -> bytes:
-    return f"convai_tokens.ConvaiToken:{row_id}".encode()
+def _place(token_id: int, session_id: uuid.UUID) -> bytes:
+    return f"convai_tokens.ConvaiToken:{token_id}:{session_id}".encode()
 
 
-def seal(value: str, row_id: int) -> str:
-    """Return ``value`` encrypted for the token row ``row_id``, as ASCII text."""
+def seal(value: str, token_id: int, session_id: uuid.UUID) -> str:
+    """Return ``value`` encrypted for this token of this learner session, as ASCII text."""
     nonce = os.urandom(NONCE_BYTES)
     cipher = AESGCM(_derive(app_settings.encryption_keys()[0], "seal"))
-    sealed = nonce + cipher.encrypt(nonce, value.encode(), _row(row_id))
+    sealed = nonce + cipher.encrypt(nonce, value.encode(), _place(token_id, session_id))
     return VERSION + base64.urlsafe_b64encode(sealed).decode()
 
 
-def unseal(sealed: str, row_id: int) -> Secret:
-    """Return the token value that was sealed for the row ``row_id``.
+def unseal(sealed: str, token_id: int, session_id: uuid.UUID) -> Secret:
+    """Return the token value that was sealed for this token of this learner session.
 
-    Raises ``SealBroken`` when no key opens it, or when it was sealed for another row.
+    Raises ``SealBroken`` when no key opens it, or when it was sealed for another place.
     """
     version, text = sealed[: len(VERSION)], sealed[len(VERSION) :]
     try:
@@ -56,11 +58,13 @@ def unseal(sealed: str, row_id: int) -> Secret:
         for key in app_settings.encryption_keys():
             cipher = AESGCM(_derive(key, "seal"))
             try:
-                opened = cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _row(row_id))
+                opened = cipher.decrypt(
+                    raw[:NONCE_BYTES], raw[NONCE_BYTES:], _place(token_id, session_id)
+                )
                 return Secret(opened, "utf-8")
             except InvalidTag:
                 continue
-    raise SealBroken(f"No encryption key opens token {row_id}.")
+    raise SealBroken(f"No encryption key opens token {token_id}.")
 
 
 def fingerprint(value: str) -> str:
@@ -77,6 +81,11 @@ def credential_digests(credential: str) -> list[str]:
     """Return the credential's hashes under all keys, so that a look-up survives a new key."""
     keys = app_settings.encryption_keys()
     return [_keyed_hash(key, "credential", credential) for key in keys]
+
+
+def key_ids() -> list[str]:
+    """Return 8 hex digits for each key, newest first, by which a row tells what digested it."""
+    return [_keyed_hash(key, "key id", "")[:8] for key in app_settings.encryption_keys()]
 
 
 def _keyed_hash(key: str, purpose: str, value: str) -> str:

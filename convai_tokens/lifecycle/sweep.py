@@ -43,6 +43,7 @@ class Step(NamedTuple):
 # What comes after revoking, in this order.
 STEPS = [
     Step("ended", tidying.end_sessions_of_lost_users),
+    Step("keyless", tidying.end_sessions_of_lost_keys),
     Step("lapsed", tidying.lapse),
     Step("unknown", tidying.give_up_generating),
     Step("expired", tidying.expire),
@@ -63,6 +64,7 @@ class SweepReport:
     gone: int = 0
     lapsed: int = 0
     ended: int = 0
+    keyless: int = 0
     unknown: int = 0
     expired: int = 0
     wiped: int = 0
@@ -93,7 +95,7 @@ def sweep(
         # What is beyond the horizon gets a try before it is given up.
         if not (step.run is tidying.lapse and untried):
             _safely(report, partial(_tidy, report, step, time_to_tidy))
-    if report.ended:
+    if report.ended or report.keyless:
         _safely(report, revoke)
     _safely(report, partial(_count_owed, report))
     if not (stopped() or report.failed):

@@ -15,7 +15,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, Min, OuterRef, Q
 from django.utils import timezone
 
 from ..conf import app_settings
@@ -25,12 +25,14 @@ from ..models import (
     EndReason,
     EventKind,
     LearnerSession,
+    LearnerSessionQuerySet,
     TokenEvent,
     TokenStatus,
     database,
 )
 from .audit import event, record_all
 from .ending import end_sessions
+from .sealing import key_ids
 from .taking import take
 
 logger = logging.getLogger("convai_tokens")
@@ -58,17 +60,49 @@ def end_sessions_of_lost_users(stopped: Stopped) -> int:
     else:
         inactive = get_user_model()._base_manager.filter(is_active=False)
         lost[EndReason.USER_DEACTIVATED] = Q(user__in=inactive.values("pk"))
-    count = 0
-    sessions = LearnerSession.primary
-    for reason, which in lost.items():
-        full = True
-        while full and not stopped():
-            with transaction.atomic(using=database()):
-                taken = take(sessions.open().filter(which), BATCH, ended_at=None)  # locks, no more
-                # Not dispatched: the sweep revokes them itself, right afterwards.
-                found = sessions.filter(pk__in=[session.pk for session in taken])
-                count += end_sessions(found, reason, dispatch=False)
-            full = len(taken) == BATCH
+    opened = LearnerSession.primary.open()
+    return sum(_end_all(opened.filter(which), reason, stopped) for reason, which in lost.items())
+
+
+def end_sessions_of_lost_keys(stopped: Stopped) -> int:
+    """End the open sessions whose digests no present encryption key makes; return how many.
+
+    Nothing finds them any more: their bearers live on, and their logouts would end nothing.
+    """
+    count = sum(_end_all(sessions_of_key(key), EndReason.KEY_LOST, stopped) for key in lost_keys())
+    if count:
+        logger.error(
+            "%d learner sessions were digested under an encryption key that is gone (a new "
+            "SECRET_KEY counts), so that no logout would have found them; they were ended.",
+            count,
+        )
+    return count
+
+
+def lost_keys() -> list[str]:
+    """Return the ids of the keys that digested some session, and are no encryption key any more."""
+    present, lost, last = key_ids(), [], ""
+    # One look into the index for each key: to list them all at once would read all of it.
+    while key := LearnerSession.primary.filter(key_id__gt=last).aggregate(it=Min("key_id"))["it"]:
+        lost += [key] if key not in present else []
+        last = key
+    return lost
+
+
+def sessions_of_key(key_id: str) -> LearnerSessionQuerySet:
+    """Return the open sessions that this key digested."""
+    return LearnerSession.primary.open().filter(key_id=key_id)
+
+
+def _end_all(sessions: LearnerSessionQuerySet, reason: EndReason, stopped: Stopped) -> int:
+    """End these open sessions in batches; return how many. The sweep revokes right afterwards."""
+    count, full = 0, True
+    while full and not stopped():
+        with transaction.atomic(using=database()):
+            taken = take(sessions, BATCH, ended_at=None)  # locks, no more
+            found = LearnerSession.primary.filter(pk__in=[session.pk for session in taken])
+            count += end_sessions(found, reason, dispatch=False)
+        full = len(taken) == BATCH
     return count
 
 

@@ -31,6 +31,7 @@ class Migration(migrations.Migration):
                 ),
                 ("stack", models.CharField(max_length=20, verbose_name="login stack")),
                 ("credential_digest", models.CharField(blank=True, db_index=True, max_length=64)),
+                ("key_id", models.CharField(blank=True, max_length=8)),
                 ("device", models.CharField(blank=True, max_length=120, verbose_name="device")),
                 (
                     "started_at",
@@ -52,6 +53,7 @@ class Migration(migrations.Migration):
                             ("user_deleted", "User deleted"),
                             ("staff", "Ended by staff"),
                             ("api", "Ended by the LMS's code"),
+                            ("key_lost", "Its encryption key is gone"),
                         ],
                         max_length=20,
                         verbose_name="end reason",
@@ -220,6 +222,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="learnersession",
             index=models.Index(fields=["-started_at", "-id"], name="convai_session_started"),
+        ),
+        migrations.AddIndex(
+            model_name="learnersession",
+            index=models.Index(fields=["key_id", "ended_at"], name="convai_session_key"),
         ),
         migrations.AddIndex(
             model_name="convaitoken",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from convai_sandbox.process import Sandbox
 from convai_sandbox.switches import VERBS
@@ -66,10 +66,8 @@ def sent(sandbox: Sandbox, verb: str = "generate") -> Iterator[socket.socket]:
 
 def token_of(sandbox: Sandbox, value: str) -> dict[str, Any]:
     """Return what the ledger knows of one token."""
-    found: dict[str, Any] = next(
-        token for token in sandbox.ledger()["tokens"] if token["value"] == value
-    )
-    return found
+    tokens = cast(list[dict[str, Any]], sandbox.ledger()["tokens"])
+    return next(token for token in tokens if token["value"] == value)
 
 
 def outcomes(sandbox: Sandbox, path: str = "/user/connect") -> dict[str, int]:

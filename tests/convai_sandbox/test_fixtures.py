@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from convai_sandbox.process import Sandbox
@@ -33,7 +35,8 @@ def test_every_test_finds_the_sandbox_as_new(
     sandbox: Sandbox = request.getfixturevalue("convai_sandbox")
 
     assert sandbox is convai_sandbox_process
-    assert sandbox.ledger() == {
+    ledger: Any = sandbox.ledger()
+    assert ledger == {
         "summary": {
             **dict.fromkeys(["generated", "live", "expired", "revoked"], 0),
             "calls": {},

@@ -130,7 +130,9 @@ def token_row(db: None) -> MakeToken:
             **{"expires_at": timezone.now() + timedelta(minutes=30), **fields},
         )
         if value:
-            ConvaiToken.objects.filter(pk=token.pk).update(sealed=seal(value, token.pk))
+            ConvaiToken.objects.filter(pk=token.pk).update(
+                sealed=seal(value, token.pk, token.session_id)
+            )
         return token
 
     return make

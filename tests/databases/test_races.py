@@ -167,7 +167,9 @@ def test_two_workers_never_claim_the_same_row(learner: Any, at_once: Any) -> Non
         token = ConvaiToken.objects.create(
             session=session, status="revoking", owed_since=now, next_attempt_at=now
         )
-        ConvaiToken.objects.filter(pk=token.pk).update(sealed=seal("a value", token.pk))
+        ConvaiToken.objects.filter(pk=token.pk).update(
+            sealed=seal("a value", token.pk, token.session_id)
+        )
 
     def claim_all() -> list[int]:
         claimed: list[int] = []

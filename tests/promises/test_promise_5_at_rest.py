@@ -23,7 +23,7 @@ def test_promise_5_a_live_token_is_sealed_and_a_dead_one_is_wiped(
     value = log_in().json()["convai"]["apiAuthToken"]
     token = ConvaiToken.objects.get()
     assert value not in token.sealed
-    assert unseal(token.sealed, token.pk) == value
+    assert unseal(token.sealed, token.pk, token.session_id) == value
     assert token.fingerprint == fingerprint(value)
 
     client.post("/logout/json/")
@@ -42,7 +42,7 @@ def test_promise_5_a_sealed_value_swapped_into_another_row_does_not_open(
     ConvaiToken.objects.filter(pk=second.pk).update(sealed=first.sealed)
 
     with pytest.raises(SealBroken):
-        unseal(first.sealed, second.pk)
+        unseal(first.sealed, second.pk, second.session_id)
     answer = client.post("/convai/token/extend/")
 
     assert answer.status_code == 409

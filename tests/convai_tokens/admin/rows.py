@@ -41,7 +41,7 @@ def make_token(
     fields = {"expires_at": timezone.now() + timedelta(hours=1), **fields}
     fields = {"status": TokenStatus.ACTIVE, "fingerprint": fingerprint(value), **fields}
     token = ConvaiToken.objects.create(session=session, **fields)
-    token.sealed = seal(value, token.pk)
+    token.sealed = seal(value, token.pk, token.session_id)
     token.save(update_fields=["sealed"])
     TokenEvent.objects.create(session=session, token=token, kind=EventKind.GENERATED)
     return token

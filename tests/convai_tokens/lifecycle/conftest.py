@@ -23,7 +23,9 @@ def old_session(learner: Any) -> Callable[..., LearnerSession]:
         session = make_session(learner, started_at=then, ended_at=then)
         token = ConvaiToken.objects.create(session=session, generated_at=then, **fields)
         if fields.get("sealed"):
-            ConvaiToken.objects.filter(pk=token.pk).update(sealed=seal("a value", token.pk))
+            ConvaiToken.objects.filter(pk=token.pk).update(
+                sealed=seal("a value", token.pk, token.session_id)
+            )
         TokenEvent.objects.create(session=session, token=token, kind="generated", at=then)
         TokenEvent.objects.create(session=session, kind="session_started", at=then)
         return session

@@ -31,7 +31,9 @@ def owed(db: None, learner: Any, convai_settings: Callable[..., None]) -> Callab
             token = ConvaiToken.objects.create(
                 session=session, status=TokenStatus.REVOKING, owed_since=now, next_attempt_at=now
             )
-            ConvaiToken.objects.filter(pk=token.pk).update(sealed=seal(f"value-{number}", token.pk))
+            ConvaiToken.objects.filter(pk=token.pk).update(
+                sealed=seal(f"value-{number}", token.pk, token.session_id)
+            )
 
     return make
 
