@@ -6,42 +6,59 @@ BIN := $(VENV)/bin
 ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install lint types check format clean
+.PHONY: help demo test test-fast lint types check all format hooks install install-dev clean
 
 help: ## show this list
 	@echo "make demo     watch a learner log in, connect, log out; then serve until Ctrl-C"
 	@echo "make demo ONCE=1   the same, ending after the story; its exit status tells how it went"
 	@echo "make test     the whole test suite, from nothing"
+	@echo "make test-fast   the tests that start no process: half a minute, for the daily round"
 	@echo "make lint     ruff, the import contract and the migrations check"
 	@echo "make types    mypy"
+	@echo "make check    lint, types and the whole suite"
+	@echo "make all      every session of nox: all Pythons, Djangos and databases, the package"
 	@echo "make format   let ruff format the code"
-	@echo "make clean    remove the virtual environment and what tools left behind"
+	@echo "make hooks    let git check each commit (pre-commit)"
+	@echo "make clean    remove the virtual environments and what tools left behind"
 
 demo: $(VENV)/.installed
 	@$(BIN)/python -m lms_site.demo $(if $(filter-out 0 no,$(ONCE)),--once)
 
-test: $(VENV)/.installed-dev
+test: install-dev
+	@echo "About 3 minutes on two idle cores; make test-fast takes half a minute."
 	@$(BIN)/python -m pytest -n auto --cov --cov-report=term
+
+test-fast: install-dev
+	@$(BIN)/python -m pytest -q -rfE -n auto --no-processes
 
 install: $(VENV)/.installed
 
-lint: $(VENV)/.installed-dev
+install-dev: $(VENV)/.installed-dev
+
+lint: install-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@DJANGO_DEBUG=1 CONVAI_API_KEY=unused $(BIN)/python manage.py makemigrations --check --dry-run
 
-types: $(VENV)/.installed-dev
+types: install-dev
 	@$(BIN)/mypy
 
 check: lint types test
 
-format: $(VENV)/.installed-dev
+all: install-dev
+	@$(BIN)/nox
+
+format: install-dev
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
+hooks: install-dev
+	@$(BIN)/pre-commit install
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage .coverage.*
+	rm -rf $(VENV) .nox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage .coverage.*
+	rm -rf build dist *.egg-info
 
 # Stamps: each is made once, and again when the requirements change.
 

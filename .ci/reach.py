@@ -1,4 +1,4 @@
-"""Exit with status 0 if the database in DATABASE_URL answers."""
+"""Exit with status 0 if the database in DATABASE_URL answers; else say why not, and exit with 1."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 import environ
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.utils import OperationalError
 
 settings.configure(DATABASES={"default": environ.Env().db_url("DATABASE_URL")})
 try:
     connection.ensure_connection()
-except (OperationalError, DatabaseError):
+except DatabaseError as error:
+    print(error)
     sys.exit(1)
