@@ -26,4 +26,4 @@ def test_the_module_of_tasks_brings_in_celerys_where_it_is_installed(
 
     import convai_tokens.tasks as tasks
 
-    assert vars(tasks)["celery_tasks"].sweep.name == "convai_tokens.sweep"
+    assert vars(tasks)["celery_tasks"].__name__ == "convai_tokens.dispatch.celery_tasks"
