@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 
-from django.apps import AppConfig, apps
+from django.apps import AppConfig
 from django.core.checks import register
 from django.utils.translation import gettext_lazy as _
-
-# The installed app that a login stack is known by, and the module that serves it.
-STACKS = {"knox": "convai_tokens.contrib.knox"}
 
 
 class ConvaiTokensConfig(AppConfig):
@@ -19,7 +15,7 @@ class ConvaiTokensConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # models are loaded only by now
+        from . import checks, contrib  # models are loaded only by now
         from .convai import client, failures
         from .dispatch import threads
         from .logins import receivers
@@ -32,6 +28,4 @@ class ConvaiTokensConfig(AppConfig):
         os.register_at_fork(after_in_child=client.forget_client)
         os.register_at_fork(after_in_child=threads.forget_threads)
         receivers.connect()
-        for app, module in STACKS.items():
-            if apps.is_installed(app):
-                import_module(module).connect()
+        contrib.connect()

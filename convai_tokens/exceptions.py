@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 MAX_TEXT = 240  # the width of ConvaiToken.last_error
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -44,37 +44,60 @@ def clean_text(text: str) -> str:
 
 
 class ErrorCode(StrEnum):
-    """Every code that an error of this app has, for programs; docs/errors.md tells what to do."""
+    """Every code that an error of this app has, for programs, with what a client is told by it.
+
+    docs/errors.md tells what to do. What staff is told besides is the text of the exception.
+    """
+
+    text: str
+
+    def __new__(cls, code: str, text: str) -> Self:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.text = text
+        return member
 
     # Convai can't be used now
-    CONVAI_UNAVAILABLE = "convai_unavailable"
-    CONVAI_TIMEOUT = "convai_timeout"
-    CONVAI_DROPPED = "convai_dropped"
-    CONVAI_RATE_LIMITED = "convai_rate_limited"
-    CONVAI_BUSY = "convai_busy"
-    CONVAI_NOT_UNDERSTOOD = "convai_not_understood"
+    CONVAI_UNAVAILABLE = "convai_unavailable", "Convai can't be used now."
+    CONVAI_TIMEOUT = "convai_timeout", "Convai did not answer in time."
+    CONVAI_DROPPED = "convai_dropped", "Convai closed the connection without an answer."
+    CONVAI_RATE_LIMITED = "convai_rate_limited", "Convai's limit on requests is reached."
+    CONVAI_BUSY = "convai_busy", "Too many learners wait for Convai already."
+    CONVAI_NOT_UNDERSTOOD = "convai_not_understood", "Convai's answer could not be understood."
     # Convai refuses this LMS
-    CONVAI_REFUSED = "convai_refused"
-    CONVAI_BAD_KEY = "convai_bad_key"
-    CONVAI_PLAN_LIMIT = "convai_plan_limit"
-    CONVAI_NO_KEY = "convai_no_key"
-    CONVAI_MISCONFIGURED = "convai_misconfigured"
+    CONVAI_REFUSED = "convai_refused", "Convai refuses this LMS."
+    CONVAI_BAD_KEY = "convai_bad_key", "Convai does not accept this LMS's API key."
+    CONVAI_PLAN_LIMIT = "convai_plan_limit", "This LMS's Convai plan is used up."
+    CONVAI_NO_KEY = "convai_no_key", "This LMS's Convai API key can't be read."
+    CONVAI_MISCONFIGURED = (
+        "convai_misconfigured",
+        "This LMS's settings for Convai are wrong; its log says which.",
+    )
     # This learner session, or this token
-    SESSION_ENDED = "session_ended"
-    TOKEN_SUPERSEDED = "token_superseded"
-    NO_LIVE_TOKEN = "no_live_token"
-    TOKEN_REJECTED = "token_rejected"
-    TOKEN_GONE = "token_gone"
-    SEAL_BROKEN = "seal_broken"
+    SESSION_ENDED = "session_ended", "The learner session has ended; log in again."
+    TOKEN_SUPERSEDED = "token_superseded", "Newer tokens of this learner session took its place."
+    NO_LIVE_TOKEN = "no_live_token", "This learner session has no live token; generate one."
+    TOKEN_REJECTED = "token_rejected", "Convai rejects this token; generate one."
+    TOKEN_GONE = "token_gone", "Convai does not know this token any more; generate one."
+    SEAL_BROKEN = "seal_broken", "This token can't be read any more; generate one."
     # This learner, or this request
-    END_USER_BLANK = "end_user_blank"
-    CONVAI_NOT_ALLOWED = "convai_not_allowed"
-    CREDENTIAL_NOT_SUPPORTED = "credential_not_supported"
-    CONVAI_UNKNOWN_STACK = "convai_unknown_stack"
-    CROSS_SITE = "cross_site"
-    NOT_AUTHENTICATED = "not_authenticated"
+    END_USER_BLANK = "end_user_blank", "This learner has no id or no name for Convai."
+    CONVAI_NOT_ALLOWED = "convai_not_allowed", "This learner gets no Convai token."
+    CREDENTIAL_NOT_SUPPORTED = (
+        "credential_not_supported",
+        "This request was authenticated in a way that convai_tokens does not know.",
+    )
+    CONVAI_UNKNOWN_STACK = (
+        "convai_unknown_stack",
+        "This login is of a stack that convai_tokens does not know.",
+    )
+    CROSS_SITE = (
+        "cross_site",
+        "With a cookie, GET is answered to pages of this site alone; use POST.",
+    )
+    NOT_AUTHENTICATED = "not_authenticated", "Nobody is logged in here."
     # A fault of ours or of the LMS's code, which is in the log
-    CONVAI_ERROR = "convai_error"
+    CONVAI_ERROR = "convai_error", "No token can be given now."
 
 
 class ConvaiTokensError(Exception):
@@ -86,14 +109,13 @@ class ConvaiTokensError(Exception):
     """
 
     code: ErrorCode = ErrorCode.CONVAI_ERROR
-    default_text: ClassVar[str] = "No token can be given now."
     pause: ClassVar[float | None] = 15.0
     maybe_done = False
 
     def __init__(
         self, text: str = "", *, code: ErrorCode | None = None, retry_after: float | None = None
     ) -> None:
-        super().__init__(clean_text(text or self.default_text))
+        super().__init__(clean_text(text or (code or self.code).text))
         self.code = code or self.code
         self.retry_after = retry_after
 
@@ -135,7 +157,6 @@ class Misconfigured(ConvaiTokensError):
     """A setting, or a hook of the LMS's, is what it must never be. The log names it."""
 
     code = ErrorCode.CONVAI_MISCONFIGURED
-    default_text = "This LMS's settings for Convai are wrong; its log says which."
     pause = 60.0
 
 
@@ -192,7 +213,6 @@ class NotAuthenticated(ConvaiTokensError):
     """Nobody is logged in."""
 
     code = ErrorCode.NOT_AUTHENTICATED
-    default_text = "Nobody is logged in here."
     pause = None
 
 
@@ -200,10 +220,6 @@ class CredentialNotSupported(ConvaiTokensError):
     """The request was authenticated in a way that this app doesn't know."""
 
     code = ErrorCode.CREDENTIAL_NOT_SUPPORTED
-    default_text = (
-        "This request was authenticated in a way that convai_tokens does not know; "
-        "log in with a session or with a supported bearer token."
-    )
     pause = None
 
 
@@ -211,7 +227,6 @@ class NotAllowed(ConvaiTokensError):
     """``ISSUE_IF`` gives this learner no token."""
 
     code = ErrorCode.CONVAI_NOT_ALLOWED
-    default_text = "This learner gets no Convai token."
     pause = None
 
 
@@ -219,9 +234,6 @@ class UnknownStack(ConvaiTokensError):
     """A login hands out a credential of no known stack: a token would end with nothing."""
 
     code = ErrorCode.CONVAI_UNKNOWN_STACK
-    default_text = (
-        "This login is of a stack that convai_tokens does not know; the LMS's log says more."
-    )
     pause = None
 
 
@@ -229,5 +241,4 @@ class CrossSite(ConvaiTokensError):
     """A GET by cookie that another site, or a prefetch, may have caused."""
 
     code = ErrorCode.CROSS_SITE
-    default_text = "With a cookie, GET is answered to pages of this site alone; use POST."
     pause = None

@@ -76,7 +76,7 @@ def failed_block(user: AbstractBaseUser | None, error: ConvaiTokensError) -> Log
         identity,
         name,
         error_code=error.code,
-        error_message=str(error),
+        error_message=error.code.text,
         retry_after=retry_after(error),
     )
 
@@ -176,7 +176,7 @@ def shaped(block: LoginBlock) -> dict[str, Any]:
             block.end_user_id,
             block.end_user_name,
             error_code=error.code,
-            error_message=str(error),
+            error_message=error.code.text,
             retry_after=retry_after(error),
         )
         return nested(failed)

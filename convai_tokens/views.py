@@ -93,7 +93,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
 
 def _error_response(error: ConvaiTokensError) -> Response:
     """Return the answer to a failure of ours or of Convai's."""
-    body: dict[str, Any] = {"code": error.code, "message": str(error)}
+    body: dict[str, Any] = {"code": error.code, "message": error.code.text}
     response = Response({"error": body}, status=_status_of(error))
     seconds = retry_after(error)
     if seconds is not None:
@@ -211,7 +211,7 @@ class TokenView(LearnerSessionView):
         if not app_settings.ALLOW_GET:
             raise exceptions.MethodNotAllowed("GET", "GET is not allowed here; use POST.")
         if is_prefetch(request):
-            raise CrossSite("A prefetch gets no token; use POST.")
+            raise CrossSite
         if self.credential.stack == SESSION_STACK and not is_of_this_site(request):
             raise CrossSite
         return self.post(request)

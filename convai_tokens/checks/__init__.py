@@ -1,4 +1,8 @@
-"""System checks: one id for each mistake, each with a hint; no network, no database."""
+"""System checks: one id for each mistake, each with a hint; no network, no database.
+
+What a single setting's value must be is declared in ``conf.py``. Ids are numbered across errors and
+warnings; docs/checks.md lists them.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,17 @@
+"""The login stacks that are known by themselves: one short module for each, with ``connect()``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.apps import apps
+
+# The installed app that a stack is known by, and the module that serves it.
+STACKS = {"knox": "convai_tokens.contrib.knox"}
+
+
+def connect() -> None:
+    """Connect the stacks whose apps are installed; called in ``ready()``."""
+    for app, module in STACKS.items():
+        if apps.is_installed(app):
+            import_module(module).connect()

@@ -82,7 +82,7 @@ def _reason(instance: Any) -> EndReason:
 
 
 def connect() -> None:
-    """Register the stack and its receiver; called once, in ``ready()``."""
+    """Register the stack and its receiver; called by ``contrib.connect()``."""
     register_bearer_stack(BearerStack(NAME, from_login, from_request, is_alive))
     pre_delete.connect(
         on_token_deleted,

@@ -149,7 +149,7 @@ def _write_intent(session: LearnerSession) -> ConvaiToken:
     # durable: raises when the caller has a transaction open, since it would be open at Convai.
     with transaction.atomic(using=database(), durable=True):
         if not LearnerSession.primary.lock_open(session.pk):
-            raise SessionEnded("The learner session has ended.")
+            raise SessionEnded
         tokens = ConvaiToken.primary
         token = tokens.create(session=session)
         live = tokens.filter(session=session, status__in=LIVE).order_by("-pk")
@@ -274,9 +274,9 @@ def _newest_live(session: LearnerSession) -> ConvaiToken:
     # durable: raises when the caller has a transaction open, since it would be open at Convai.
     with transaction.atomic(using=database(), durable=True):
         if not LearnerSession.primary.open().filter(pk=session.pk).exists():
-            raise SessionEnded("The learner session has ended.")
+            raise SessionEnded
         active = ConvaiToken.primary.filter(session=session, status=TokenStatus.ACTIVE)
         token = active.order_by("-pk").first()
     if token is None:
-        raise NoLiveToken("This learner session has no live token; generate one.")
+        raise NoLiveToken
     return token

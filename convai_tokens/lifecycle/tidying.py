@@ -1,4 +1,4 @@
-"""What the sweep tidies up: calls that died, tokens that expired, lost users, old rows.
+"""The sweep's steps: calls that died, tokens that expired, lost users and keys, old rows.
 
 Each step is safe to run in any number of processes at once. It works in batches, each with a
 transaction of its own, leaves out the sessions and tokens that others have locked, and asks between

@@ -89,7 +89,11 @@ def test_without_a_token_the_keys_are_the_same_and_an_error_says_why(ada: Any) -
             "endUserId": "42",
             "endUserName": "Ada Lovelace",
             "serverUrl": "https://live.convai.com",
-            "error": {"code": "convai_unavailable", "message": "Convai is down.", "retryAfter": 7},
+            "error": {
+                "code": "convai_unavailable",
+                "message": "Convai can't be used now.",
+                "retryAfter": 7,
+            },
         }
     }
 
@@ -103,7 +107,11 @@ def test_without_a_token_flat_says_why_too(ada: Any) -> None:
         "learnerId": "42",
         "learnerDisplayName": "Ada Lovelace",
         "convaiServerUrl": "https://live.convai.com",
-        "convaiError": {"code": "convai_timeout", "message": "Convai is down.", "retryAfter": 15},
+        "convaiError": {
+            "code": "convai_timeout",
+            "message": "Convai did not answer in time.",
+            "retryAfter": 15,
+        },
     }
 
 
