@@ -74,4 +74,5 @@ class Database:
             port=int(self._config.get("PORT") or 3306),
             user=self._config["USER"],
             password=self._config["PASSWORD"] or "",
+            database=self._config["NAME"],
         )
