@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -29,7 +29,8 @@ logger = logging.getLogger("convai_tokens")
 class LoginBlock:
     """What a learner's client is told: a token, or why there is none.
 
-    ``value`` and ``expires_at`` (aware UTC) are None together, and then ``error_code`` is set;
+    ``value`` and ``expires_at`` (aware UTC, by our clock) are None together, and then
+    ``error_code`` is set; ``clock_ahead`` is how far Convai's clock is ahead of ours, and
     ``retry_after`` is in seconds, None when waiting won't help.
     """
 
@@ -40,11 +41,16 @@ class LoginBlock:
     error_code: str = ""
     error_message: str = ""
     retry_after: int | None = None
+    clock_ahead: timedelta = timedelta()
 
     @property
     def expiration_time(self) -> str | None:
-        """The end as ISO 8601 with a ``Z``; Convai's Unity client takes nothing else."""
-        return f"{self.expires_at:%Y-%m-%dT%H:%M:%SZ}" if self.expires_at else None
+        """The end by Convai's clock, as ISO 8601 with a ``Z``: Convai's Unity client takes nothing
+        else, and compares it with a clock of its own.
+        """
+        if self.expires_at is None:
+            return None
+        return f"{self.expires_at + self.clock_ahead:%Y-%m-%dT%H:%M:%SZ}"
 
     @property
     def expires_in(self) -> int | None:
@@ -62,7 +68,9 @@ class LoginBlock:
 def issued_block(user: AbstractBaseUser, issued: Issued) -> LoginBlock:
     """Return the block for a token."""
     identity, name = named_end_user(user)
-    return LoginBlock(identity, name, issued.value, issued.expires_at)
+    return LoginBlock(
+        identity, name, issued.value, issued.expires_at, clock_ahead=issued.clock_ahead
+    )
 
 
 def failed_block(user: AbstractBaseUser | None, error: ConvaiTokensError) -> LoginBlock:

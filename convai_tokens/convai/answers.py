@@ -8,15 +8,11 @@ enough.
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Literal
-
-from django.utils import timezone
 
 from ..conf import Secret
 from ..exceptions import (
@@ -27,8 +23,7 @@ from ..exceptions import (
     TokenGone,
     TokenRejected,
 )
-
-logger = logging.getLogger("convai_tokens")
+from .times import Lifetime, lifetime_of, one_hour, seconds_of
 
 Verb = Literal["generate", "extend", "revoke"]
 PATHS: dict[Verb, str] = {
@@ -37,14 +32,14 @@ PATHS: dict[Verb, str] = {
     "revoke": "/user/revoke-token",
 }
 
-DEFAULT_LIFETIME = timedelta(hours=1)  # what Convai's pages promise for a generated token
-MAX_RETRY_AFTER = 3600.0  # a vendor that asks for more gets one probe an hour all the same
 MAX_TOKEN_LENGTH = 4096
 
 # Where an error's text is, by the vendor's pages; and by what gateways in front of it answer.
 ERROR_KEYS = ("ERROR", "error", "API_ERROR", "INTERNAL_ERROR")
 GATEWAYS_KEYS = ("errors", "errorMessage", "errorType", "detail")
 
+# What a header carries unchanged: whoever reads one strips the blanks around its value.
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _NAMES_THE_KEY = re.compile(r"api[ _-]?key", re.IGNORECASE)
 # Neither our own path, nor a parser's "Unexpected token '<'", nor a token of another kind.
 _NAMES_THE_TOKEN = re.compile(
@@ -62,10 +57,15 @@ _NAMES_THE_PLAN = re.compile(r"usage limit|current plan", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class GeneratedToken:
-    """What Convai generated: the value, and its end as aware UTC."""
+    """What Convai generated: the value, and how long it lives."""
 
     value: Secret
-    expires_at: datetime
+    lifetime: Lifetime
+
+    @property
+    def expires_at(self) -> datetime:
+        """Its end by our clock, as aware UTC."""
+        return self.lifetime.expires_at
 
 
 def generated_token(
@@ -81,18 +81,23 @@ def generated_token(
     if not isinstance(value, str) or not _is_token(value):
         # A token may exist that nobody can name: hence maybe_done.
         return ConvaiUnavailable("Convai answered without a token.", maybe_done=True)
-    return GeneratedToken(Secret(value), _expiration(answer.get("expirationTime")))
+    return GeneratedToken(Secret(value), lifetime_of(answer.get("expirationTime"), headers))
 
 
 def _is_token(value: str) -> bool:
-    """Tell whether this can be a token: what goes into a header, and is not blank."""
-    return value.isascii() and 0 < len(value.strip()) <= MAX_TOKEN_LENGTH
+    """Tell whether this can be a token: clients send it in a header."""
+    return len(value) <= MAX_TOKEN_LENGTH and fits_a_header(value)
+
+
+def fits_a_header(value: str) -> bool:
+    """Tell whether a header carries ``value`` unchanged, and nothing beside it."""
+    return _HEADER_VALUE.fullmatch(value) is not None
 
 
 def extended_until(
     status: int, headers: Mapping[str, str], body: bytes
-) -> datetime | ConvaiTokensError:
-    """Return the new end (aware UTC) after *extend*, or the outcome.
+) -> Lifetime | ConvaiTokensError:
+    """Return how long the token lives after *extend*, or the outcome.
 
     The answer isn't documented: without a time in it, the token lives for one hour from now.
     """
@@ -101,8 +106,8 @@ def extended_until(
     if failure is not None:
         return failure
     if isinstance(data, dict) and "expirationTime" in data:
-        return _expiration(data["expirationTime"])
-    return timezone.now() + DEFAULT_LIFETIME
+        return lifetime_of(data["expirationTime"], headers)
+    return one_hour(headers)
 
 
 def confirmed_revoked(
@@ -148,11 +153,14 @@ def _failure(
     if success and text is None and (verb == "generate" or _says_yes(status, data)):
         return None
     told = f"Convai answered {status} to {verb}."
-    retry_after = _retry_after(headers)
+    retry_after = seconds_of(headers.get("Retry-After", ""))
     if status == 429 or (_NAMES_A_RATE.search(text or "") and status < 500):
         return ConvaiUnavailable(told, code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=retry_after)
     if (not success and not 400 <= status < 500) or status in (408, 425):
-        maybe_done = status >= 500 and status != 503  # whoever answers 503 hasn't begun
+        # A proxy's 503 may come after it had sent the call on. After a 1xx the answer is yet to
+        # come.
+        unbegun = status == 503 and _NAMES_A_RATE.search(text or "")
+        maybe_done = status < 200 or (status >= 500 and not unbegun)
         return ConvaiUnavailable(told, retry_after=retry_after, maybe_done=maybe_done)
     return _refusal(verb, status, data, text or "", told)
 
@@ -231,47 +239,3 @@ def _shape(data: object) -> str:
 def _is_error_status(data: dict[str, object]) -> bool:
     """Tell whether a gateway's ``statusCode`` says what the status line doesn't."""
     return str(data.get("statusCode", "")).strip()[:1] in ("4", "5")
-
-
-def _expiration(given: object) -> datetime:
-    """Return an ``expirationTime`` as aware UTC; one hour from now when it is of no use."""
-    now, moment = timezone.now(), _moment(given)
-    if moment is not None and moment > now:
-        return moment
-    wrong = "is missing or unreadable" if moment is None else "has passed already"
-    logger.warning("Convai's expirationTime %s; assuming one hour.", wrong)
-    return now + DEFAULT_LIFETIME
-
-
-def _moment(given: object) -> datetime | None:
-    """Return a time as aware UTC, None if it is none.
-
-    Convai shows ``...Z``, and elsewhere UTC without a suffix; an epoch number is accepted too.
-    """
-    try:
-        if isinstance(given, str):
-            moment = datetime.fromisoformat(given.strip())
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-        if isinstance(given, (int, float)):
-            return datetime.fromtimestamp(given, tz=UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    return None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return ``Retry-After`` in seconds, from a number or an HTTP date (RFC 9110, 10.2.3)."""
-    given = headers.get("Retry-After", "").strip()
-    if not given:
-        return None
-    try:
-        seconds = float(given)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(given)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            seconds = (moment - timezone.now()).total_seconds()
-        except (ValueError, OverflowError):
-            return None
-    # Written so that a NaN becomes 0 too.
-    return min(seconds, MAX_RETRY_AFTER) if seconds > 0 else 0.0

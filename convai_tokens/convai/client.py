@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from functools import partial
 from typing import Self, TypeVar
 
@@ -29,6 +28,7 @@ from .answers import (
 from .breaker import Breaker
 from .bulkhead import Bulkhead, busy
 from .deadline import NoThreadLeft, call_within
+from .times import Lifetime
 from .transport import Reader, Transport
 
 logger = logging.getLogger("convai_tokens")
@@ -103,8 +103,8 @@ class ConvaiClient:
             self.breaker, "generate", None, deadline, generated_token, excused=excused
         )
 
-    def extend(self, value: Secret, budget: float | None = None) -> datetime:
-        """Extend the token; return its new end as aware UTC.
+    def extend(self, value: Secret, budget: float | None = None) -> Lifetime:
+        """Extend the token; return how long it lives now.
 
         To be called within ``reserve()``. Raises ``ConvaiUnavailable``, ``ConvaiRefused``,
         ``TokenRejected`` or ``TokenGone``.

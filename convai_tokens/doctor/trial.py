@@ -93,11 +93,11 @@ class Trial:
     def extend(self) -> Finding:
         """Extend it. A withdrawn page of Convai's had 24 hours by this: fine below the horizon."""
         try:
-            ends, notes = _ask(lambda client: client.extend(self.value))
+            lifetime, notes = _ask(lambda client: client.extend(self.value))
         except ConvaiTokensError as error:
             return _told(error)
-        self.ends = max(self.ends, ends)
-        return _lifetime("Extended", ends, notes, app_settings.REVOKE_HORIZON)
+        self.ends = max(self.ends, lifetime.expires_at)
+        return _lifetime("Extended", lifetime.expires_at, notes, app_settings.REVOKE_HORIZON)
 
     def revoke(self) -> Finding:
         """Forget it and revoke it, with a few tries: it must not be left behind."""
@@ -176,7 +176,7 @@ def _lifetime(verb: str, ends: datetime, notes: list[str], longest: timedelta) -
     lives = ends - timezone.now()
     if notes:
         cause = "The two clocks differ, or Convai has changed its answer."
-        fix = "If the step clock is ok, tell Convai's support; the app assumes one hour."
+        fix = "If the step clock is ok, tell Convai's support; REVOKE_HORIZON must be long enough."
         return warning(f"{verb}, but: {' '.join(notes)}", cause, fix)
     detail = f"{verb}; the token would live for {round(lives.total_seconds() / 60)} min."
     if LIFETIME[0] <= lives <= longest:

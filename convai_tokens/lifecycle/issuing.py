@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DataError, IntegrityError, OperationalError, connections, transaction
@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from .. import signals
 from ..conf import Secret, app_settings
+from ..convai.answers import GeneratedToken
 from ..convai.client import get_client
 from ..exceptions import (
     ConvaiTokensError,
@@ -50,11 +51,15 @@ logger = logging.getLogger("convai_tokens")
 
 @dataclass(frozen=True)
 class Issued:
-    """A token for its learner: the row, and the value, which is in no other place in clear."""
+    """A token for its learner: the row, and the value, which is in no other place in clear.
+
+    ``expires_at`` is by our clock; Convai's is ``clock_ahead`` of it.
+    """
 
     token: ConvaiToken
     value: Secret
     expires_at: datetime
+    clock_ahead: timedelta = timedelta()
 
 
 def open_session(
@@ -141,7 +146,7 @@ def _generate_once(session: LearnerSession, budget: float | None, *, again: bool
         except ConvaiTokensError as error:
             _record_failure(token, error)
             raise
-    return _store(token, generated.value, generated.expires_at)
+    return _store(token, generated)
 
 
 def _write_intent(session: LearnerSession) -> ConvaiToken:
@@ -159,21 +164,21 @@ def _write_intent(session: LearnerSession) -> ConvaiToken:
     return token
 
 
-def _store(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
+def _store(token: ConvaiToken, generated: GeneratedToken) -> Issued:
     """Store the value sealed; if the session ended meanwhile, for revocation only."""
     try:
         try:
-            return _store_once(token, value, expires_at)
+            return _store_once(token, generated)
         except OperationalError as error:
             # A deadlock, or a connection that was dropped meanwhile. Once more, for what isn't
             # written down now is a token that lives on in nobody's hands.
             logger.warning("Token %s could not be stored at once: %s", token.pk, error)
             connections[database()].close_if_unusable_or_obsolete()
-        return _store_once(token, value, expires_at)
+        return _store_once(token, generated)
     except ConvaiTokensError:
         raise  # it was stored, for revocation only
     except Exception:
-        _revoke_unstored(token.pk, value)
+        _revoke_unstored(token.pk, generated.value)
         raise
 
 
@@ -195,11 +200,11 @@ def _revoke_unstored(token_id: int, value: Secret) -> None:
     threading.Thread(target=revoke, name="convai-revoke-unstored", daemon=True).start()
 
 
-def _store_once(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issued:
+def _store_once(token: ConvaiToken, generated: GeneratedToken) -> Issued:
     known = {
-        "sealed": seal(value, token.pk, token.session_id),
-        "fingerprint": fingerprint(value),
-        "expires_at": expires_at,
+        "sealed": seal(generated.value, token.pk, token.session_id),
+        "fingerprint": fingerprint(generated.value),
+        "expires_at": generated.expires_at,
     }
     tokens = ConvaiToken.primary
     with transaction.atomic(using=database(), durable=True):
@@ -217,7 +222,8 @@ def _store_once(token: ConvaiToken, value: Secret, expires_at: datetime) -> Issu
                 dispatch_on_commit([token.pk])
     # An active row that wasn't stored now was stored by a first try whose commit nobody heard of.
     if stored or tokens.filter(pk=token.pk, status=TokenStatus.ACTIVE).exists():
-        return Issued(token, value, expires_at)
+        lifetime = generated.lifetime
+        return Issued(token, generated.value, lifetime.expires_at, lifetime.clock_ahead)
     if LearnerSession.primary.open().filter(pk=token.session_id).exists():
         raise TokenSuperseded("Newer tokens of this learner session took this one's place.")
     raise SessionEnded("The learner session ended while its token was being generated.")
@@ -248,7 +254,7 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
     client = get_client()
     try:
         with client.reserve(budget) as left:
-            expires_at = client.extend(value, left)
+            lifetime = client.extend(value, left)
     except TokenGone as error:
         gone = {"sealed": "", "revoked_at": timezone.now()}
         with transaction.atomic(using=database()):
@@ -258,7 +264,7 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
         raise
     froms = (TokenStatus.ACTIVE, TokenStatus.EXPIRED)
     extended = {
-        "expires_at": expires_at,
+        "expires_at": lifetime.expires_at,
         "extended_at": timezone.now(),
         "extend_count": F("extend_count") + 1,
     }
@@ -267,7 +273,7 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
             raise SessionEnded("The token was revoked while it was being extended.")
         record(EventKind.EXTENDED, session.pk, token.pk)
         send_on_commit(signals.token_extended, token.pk)
-    return Issued(token, value, expires_at)
+    return Issued(token, value, lifetime.expires_at, lifetime.clock_ahead)
 
 
 def _newest_live(session: LearnerSession) -> ConvaiToken:

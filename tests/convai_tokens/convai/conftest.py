@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 import time_machine
 from cryptography import x509
@@ -17,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from convai_tokens.convai.breaker import Breaker
 from tests.convai_tokens.convai.breakers import Clock
-from tests.convai_tokens.convai.servers import Play, Serve, Server, join_calls
+from tests.convai_tokens.convai.servers import Play, Serve, Server, join_calls, server_tls
 from tests.convai_tokens.convai.vendor_answers import NOW
 
 
@@ -83,3 +84,10 @@ def certificate(tmp_path: Path) -> Path:
         )
     )
     return pem
+
+
+@pytest.fixture
+def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """Return a server's TLS, with a certificate that the client trusts."""
+    monkeypatch.setattr(certifi, "where", lambda: str(certificate))
+    return server_tls(certificate)

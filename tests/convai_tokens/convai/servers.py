@@ -9,8 +9,10 @@ import struct
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
@@ -37,7 +39,8 @@ PATHS = {
 }
 VERBS = sorted(CALLS)
 REPEATED = ["extend", "revoke"]
-GENERATED = {"apiAuthToken": TOKEN, "expirationTime": "2999-01-01T00:00:00Z"}
+ENDS = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=20)
+GENERATED = {"apiAuthToken": TOKEN, "expirationTime": ENDS.isoformat()}
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n"
 
 
@@ -141,26 +144,44 @@ def hang(server: Server, connection: socket.socket) -> None:
     server.finished = not server.stopping.wait(LONG)
 
 
-def drip(head: bytes) -> Play:
-    """Send ``head``, and then one byte after the other for a minute."""
+def drip(head: bytes, piece: bytes = b"x") -> Play:
+    """Send ``head``, and then one piece after the other for a minute."""
 
     def play(server: Server, connection: socket.socket) -> None:
         connection.sendall(head)
         ends = time.monotonic() + LONG
         while time.monotonic() < ends and not server.stopping.wait(0.01):
-            connection.sendall(b"x")
+            connection.sendall(piece)
         server.finished = True
 
     return play
+
+
+@contextmanager
+def dead_address() -> Iterator[tuple[str, int]]:
+    """Give an address where a connection neither comes about nor is refused."""
+    with ExitStack() as open_sockets:
+        listener = open_sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # and so there is no room for another one
+            waiting = open_sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
+def server_tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
 
 
 Serve = Callable[..., Server]
 
 
 def join_calls() -> None:
-    """Wait for the threads of calls that their callers have given up."""
+    """Wait for the threads that nobody waits for any more."""
     for thread in threading.enumerate():
-        if thread.name in ("convai-generate", "convai-extend", "convai-revoke", "convai-probe"):
+        if thread.name in ("convai-look-up", "convai-api-key", "convai-probe"):
             thread.join(LONG)
             assert not thread.is_alive()
 

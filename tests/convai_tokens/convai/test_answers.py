@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,8 +11,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from convai_tokens.conf import Secret
+from convai_tokens.conf import Secret, app_settings
 from convai_tokens.convai.answers import GeneratedToken, answered_probe
+from convai_tokens.convai.times import Lifetime
 from convai_tokens.exceptions import MAX_TEXT, ConvaiTokensError, ConvaiUnavailable
 from tests.convai_tokens.convai.vendor_answers import (
     KEY_TEXTS,
@@ -37,82 +37,16 @@ def test_generate_gives_the_token_and_its_end() -> None:
 
     outcome = read("generate", 200, answer)
 
-    assert outcome == GeneratedToken(Secret(TOKEN), datetime(2026, 11, 22, 15, tzinfo=UTC))
+    assert outcome == GeneratedToken(Secret(TOKEN), Lifetime(NOW + ONE_HOUR))
     assert TOKEN not in repr(outcome)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-@pytest.mark.parametrize("token", ["x", "123e4567-e89b-12d3-a456-426614174000", "t" * 4096])
+@pytest.mark.parametrize(
+    "token", ["x", "123e4567-e89b-12d3-a456-426614174000", "t" * 4096, "two words", "~!+/=._-"]
+)
 def test_generate_takes_a_token_of_any_alphabet_up_to_4_kb(status: int, token: str) -> None:
     assert read("generate", status, {"apiAuthToken": token}).value == token
-
-
-@pytest.mark.parametrize(
-    ("given", "end"),
-    [
-        pytest.param("2026-11-22T15:30:00Z", NOW + timedelta(minutes=90), id="Z"),
-        pytest.param("2026-11-22T15:30:00.000250Z", None, id="Z with microseconds"),
-        pytest.param("2026-11-22T15:30:00.000250", None, id="naive with microseconds"),
-        pytest.param("2026-11-22T15:30:00", NOW + timedelta(minutes=90), id="naive"),
-        pytest.param(" 2026-11-22T15:30:00Z\n", NOW + timedelta(minutes=90), id="blanks around"),
-        pytest.param("2026-11-22T17:30:00+02:00", NOW + timedelta(minutes=90), id="offset"),
-        pytest.param(int(NOW.timestamp()) + 5400, NOW + timedelta(minutes=90), id="epoch"),
-        pytest.param(NOW.timestamp() + 5400.00025, None, id="epoch with a fraction"),
-        pytest.param("2026-11-23T14:00:00Z", NOW + timedelta(hours=24), id="in 24 hours"),
-    ],
-)
-@pytest.mark.parametrize("verb", ["generate", "extend"])
-def test_each_time_format_is_read_as_utc(verb: str, given: Any, end: datetime | None) -> None:
-    expected = end or NOW + timedelta(minutes=90, microseconds=250)
-
-    outcome = read(verb, 200, {"apiAuthToken": TOKEN, "expirationTime": given})
-
-    expires_at = outcome.expires_at if verb == "generate" else outcome
-    assert expires_at == expected
-    assert expires_at.tzinfo is UTC
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        pytest.param(None, id="null"),
-        pytest.param("", id="empty"),
-        pytest.param("soon", id="words"),
-        pytest.param("2026-13-45T99:00:00Z", id="no such day"),
-        pytest.param("0001-01-01T00:00:00+23:59", id="before the first year"),
-        pytest.param("9999-12-31T23:59:59-23:59", id="after the last year"),
-        pytest.param([2026, 11, 22], id="list"),
-        pytest.param({"at": "2026-11-22T15:30:00Z"}, id="object"),
-        pytest.param(True, id="true"),
-        pytest.param(float("nan"), id="NaN"),
-        pytest.param(float("inf"), id="Infinity"),
-        pytest.param(1e300, id="too far away"),
-        pytest.param(10**400, id="beyond any float"),
-        pytest.param(1795359600000, id="milliseconds"),
-        pytest.param(-1, id="negative"),
-        pytest.param("2026-11-22T14:00:00Z", id="this very second"),
-        pytest.param("2026-11-22T13:59:59Z", id="passed"),
-    ],
-)
-@pytest.mark.parametrize("verb", ["generate", "extend"])
-def test_a_time_of_no_use_means_one_hour_and_is_said_in_the_log(
-    verb: str, given: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    outcome = read(verb, 200, {"apiAuthToken": TOKEN, "expirationTime": given})
-
-    assert (outcome.expires_at if verb == "generate" else outcome) == NOW + ONE_HOUR
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "expirationTime" in caplog.text
-    assert "assuming one hour" in caplog.text
-
-
-def test_generate_without_a_time_means_one_hour_and_is_said_in_the_log(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    outcome = read("generate", 200, {"apiAuthToken": TOKEN})
-
-    assert outcome.expires_at == NOW + ONE_HOUR
-    assert "expirationTime is missing" in caplog.text
 
 
 A_YES = [
@@ -172,7 +106,9 @@ def test_revoke_is_confirmed_by_a_yes_in_a_way_of_the_vendors(body: Any) -> None
 
 @pytest.mark.parametrize("body", A_YES)
 def test_extend_without_a_time_means_one_hour(body: Any) -> None:
-    assert [read("extend", status, body) for status in (200, 201, 204)] == [NOW + ONE_HOUR] * 3
+    assert {read("extend", status, body) for status in (200, 201, 204)} == {
+        Lifetime(NOW + ONE_HOUR)
+    }
 
 
 @pytest.mark.parametrize("body", NO_YES)
@@ -215,6 +151,15 @@ def test_generate_without_a_token_is_nonsense_that_may_have_been_done(body: Any)
         pytest.param({"t": 1}, id="object"),
         pytest.param("t" * 4097, id="over 4 kB"),
         pytest.param("half a \ud83d pair", id="text that can't be encoded"),
+        pytest.param("töken", id="not ASCII"),
+        *[
+            pytest.param(f"{TOKEN}{bad}{TOKEN}", id=f"{ord(bad):#x} inside")
+            for bad in "\r\n\t\x00\x1b\x7f\x85\u2028"
+        ],
+        pytest.param(f"{TOKEN}\r\n X-Injected: 1", id="a folded header"),
+        pytest.param(f"{TOKEN}\n", id="line break at the end"),
+        pytest.param(f" {TOKEN}", id="blank before"),
+        pytest.param(f"{TOKEN} ", id="blank after"),
     ],
 )
 def test_generate_never_hands_out_what_is_no_token(value: Any) -> None:
@@ -222,36 +167,6 @@ def test_generate_never_hands_out_what_is_no_token(value: Any) -> None:
 
     assert type(outcome) is ConvaiUnavailable
     assert outcome.maybe_done is True
-
-
-@pytest.mark.parametrize(
-    ("given", "seconds"),
-    [
-        ("120", 120.0),
-        ("0", 0.0),
-        (" 5 ", 5.0),
-        ("1.5", 1.5),
-        ("-3", 0.0),
-        ("nan", 0.0),
-        ("inf", 3600.0),
-        ("86400", 3600.0),
-        ("9" * 400, 3600.0),
-        ("Sun, 22 Nov 2026 14:01:30 GMT", 90.0),
-        ("Sun, 22 Nov 2026 14:01:30 -0000", 90.0),
-        ("Sun, 22 Nov 2026 16:01:30 +0200", 90.0),
-        ("Sun, 22 Nov 2026 13:59:00 GMT", 0.0),
-        ("Mon, 23 Nov 2026 14:00:00 GMT", 3600.0),
-        ("", None),
-        ("soon", None),
-        ("Sun, 99 Nov 2026 99:99:99 GMT", None),
-        ("Sun, 22 Nov 99999999999 14:00:00 GMT", None),
-        ("Sun, 22 Nov 2026 14:00:00 +" + "9" * 20, None),
-    ],
-)
-def test_retry_after_is_read_as_seconds_or_date_and_kept_within_an_hour(
-    given: str, seconds: float | None
-) -> None:
-    assert read("generate", 503, Retry_After=given).retry_after == seconds
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 500, 503])
@@ -287,7 +202,7 @@ def json_bodies() -> st.SearchStrategy[bytes]:
 
 
 any_body = st.binary() | json_bodies() | st.text().map(str.encode)
-any_headers = st.dictionaries(st.just("Retry-After"), st.text(max_size=40))
+any_headers = st.dictionaries(st.sampled_from(["Retry-After", "Date"]), st.text(max_size=40))
 any_status = st.sampled_from([200, 204, 302, 400, 401, 403, 404, 429, 503]) | st.integers()
 
 
@@ -308,6 +223,5 @@ def test_any_answer_at_all_becomes_an_outcome(
         return
     if verb == "generate":
         assert outcome.value.strip()
-    expires_at = outcome.expires_at if verb == "generate" else outcome
-    assert expires_at > NOW
-    assert expires_at.utcoffset() == timedelta()
+    assert NOW < outcome.expires_at <= NOW + app_settings.REVOKE_HORIZON
+    assert outcome.expires_at.utcoffset() == timedelta()

@@ -193,26 +193,48 @@ def test_5xx_is_unavailable_and_may_have_been_done(verb: str, status: int) -> No
         assert outcome.maybe_done is True
 
 
-@pytest.mark.parametrize("body", [b"", {"error": RATE_TEXTS[0]}, {"ERROR": KEY_TEXTS[0]}])
+@pytest.mark.parametrize("text", RATE_TEXTS)
 @pytest.mark.parametrize("verb", VERBS)
-def test_503_is_unavailable_and_nothing_was_begun(verb: str, body: object) -> None:
+def test_503_that_names_a_rate_is_unavailable_and_nothing_was_begun(verb: str, text: str) -> None:
+    for body in (*in_envelopes(ENVELOPES, text), text.encode()):
+        outcome = read(verb, 503, body, Retry_After="30")
+
+        assert type(outcome) is ConvaiUnavailable, body
+        assert (outcome.code, outcome.retry_after) == ("convai_unavailable", 30.0)
+        assert outcome.maybe_done is False
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<h1>503 Service Temporarily Unavailable</h1>", {"ERROR": KEY_TEXTS[0]}]
+)
+@pytest.mark.parametrize("verb", VERBS)
+def test_any_other_503_may_be_a_proxys_that_had_sent_the_call_on(verb: str, body: object) -> None:
     outcome = read(verb, 503, body, Retry_After="30")
 
     assert type(outcome) is ConvaiUnavailable
     assert (outcome.code, outcome.retry_after) == ("convai_unavailable", 30.0)
-    assert outcome.maybe_done is False
+    assert outcome.maybe_done is True
 
 
 @pytest.mark.parametrize("body", [b"", {"apiAuthToken": TOKEN}, {"STATUS": "SUCCESS"}])
 @pytest.mark.parametrize("verb", VERBS)
-def test_redirects_and_early_answers_are_unavailable_and_nothing_was_done(
+def test_redirects_and_refusals_to_wait_are_unavailable_and_nothing_was_done(
     verb: str, body: object
 ) -> None:
-    for status in (100, 199, 300, 301, 302, 303, 304, 307, 308, 399, 408, 425):
+    for status in (300, 301, 302, 303, 304, 307, 308, 399, 408, 425):
         outcome = read(verb, status, body)
 
         assert type(outcome) is ConvaiUnavailable, status
         assert (outcome.code, outcome.maybe_done) == ("convai_unavailable", False)
+
+
+@pytest.mark.parametrize("status", [100, 101, 102, 103, 199])
+@pytest.mark.parametrize("verb", VERBS)
+def test_after_an_interim_answer_the_call_may_still_be_carried_out(verb: str, status: int) -> None:
+    outcome = read(verb, status)
+
+    assert type(outcome) is ConvaiUnavailable
+    assert (outcome.code, outcome.maybe_done) == ("convai_unavailable", True)
 
 
 @pytest.mark.parametrize("envelope", sorted(ENVELOPES))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from convai_tokens.conf import Secret
 from convai_tokens.convai import client as client_module
 from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
 from tests.convai_tokens.convai.servers import (
+    ENDS,
     GENERATED,
     LONG,
     TOKEN,
@@ -34,14 +34,14 @@ def test_generate_returns_token_and_end_and_shows_neither_in_a_repr(serve: Serve
     generated = client_of(server.url).generate()
 
     assert generated.value == TOKEN
-    assert generated.expires_at == dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
+    assert generated.expires_at == ENDS
     assert TOKEN not in repr(generated)
 
 
 def test_extend_returns_the_new_end(serve: Serve) -> None:
-    server = serve(always(answer(200, {"expirationTime": "2999-01-01T00:00:00Z"})))
+    server = serve(always(answer(200, {"expirationTime": ENDS.isoformat()})))
 
-    assert client_of(server.url).extend(Secret(TOKEN)) == dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
+    assert client_of(server.url).extend(Secret(TOKEN)).expires_at == ENDS
 
 
 def test_revoke_returns_when_convai_has_confirmed(serve: Serve) -> None:
