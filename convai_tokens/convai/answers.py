@@ -85,13 +85,8 @@ def generated_token(
 
 
 def _is_token(value: str) -> bool:
-    """Tell whether this can be a token: clients send it in a header."""
-    return len(value) <= MAX_TOKEN_LENGTH and fits_a_header(value)
-
-
-def fits_a_header(value: str) -> bool:
-    """Tell whether a header carries ``value`` unchanged, and nothing beside it."""
-    return _HEADER_VALUE.fullmatch(value) is not None
+    """Tell whether this can be a token: what a client's header carries unchanged."""
+    return len(value) <= MAX_TOKEN_LENGTH and _HEADER_VALUE.fullmatch(value) is not None
 
 
 def extended_until(

@@ -1,7 +1,7 @@
 """The client of Convai's token API: generate, extend, revoke.
 
-One kept-alive ``requests.Session`` per process serves all threads. Every failure comes out as one
-of the outcomes in ``exceptions.py``, without the answer's body, the key or the token in it, and
+One pool of kept-alive connections per process serves all threads. Every failure comes out as one of
+the outcomes in ``exceptions.py``, without the answer's body, the key or the token in it, and
 without the chain of exceptions whose frames hold them.
 """
 
@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Self, TypeVar
 
 from ..conf import Secret, app_settings
@@ -27,13 +26,13 @@ from .answers import (
 )
 from .breaker import Breaker
 from .bulkhead import Bulkhead, busy
-from .deadline import NoThreadLeft, call_within
 from .times import Lifetime
 from .transport import Reader, Transport
 
 logger = logging.getLogger("convai_tokens")
 
-# Calls in flight, those included that nobody waits for any more; more where MAX_CONCURRENT asks.
+# That look up a name or ask for the key, those included that nobody waits for any more; more where
+# MAX_CONCURRENT asks.
 MAX_THREADS = 64
 # What a background probe revokes: whatever is answered, nothing has changed.
 UNKNOWN_TOKEN = Secret("no-such-token")
@@ -51,7 +50,8 @@ class ConvaiClient:
         read_timeout: float,
         max_concurrent: int = 8,
     ) -> None:
-        self._transport = Transport(base_url, connect_timeout, read_timeout)
+        threads = max(MAX_THREADS, 2 * max_concurrent)
+        self._transport = Transport(base_url, connect_timeout, read_timeout, threads)
         self._call_timeout = connect_timeout + read_timeout
         # Two, because Convai may revoke and not generate: what is said of the one door would open
         # the other to a crowd of learners, again and again.
@@ -59,7 +59,6 @@ class ConvaiClient:
         self.breaker = Breaker("learners' tokens", probe_timeout=probe_timeout)
         self.revoking = Breaker("revocations", probe_timeout=probe_timeout)
         self._bulkhead = Bulkhead(max_concurrent)
-        self._threads = threading.BoundedSemaphore(max(MAX_THREADS, 2 * max_concurrent))
 
     @classmethod
     def from_settings(cls) -> Self:
@@ -167,7 +166,7 @@ class ConvaiClient:
         """
         for _ in range(1 if verb == "generate" else 2):
             began = time.monotonic()
-            result = self._in_thread(verb, token, deadline, read)
+            result = self._transport.exchange(verb, token, deadline, read)
             logger.debug("convai %s took %.0f ms", verb, (time.monotonic() - began) * 1000)
             code = result.code if isinstance(result, ConvaiTokensError) else None
             if code != ErrorCode.CONVAI_DROPPED:
@@ -177,23 +176,6 @@ class ConvaiClient:
         if isinstance(result, ConvaiTokensError):
             raise result
         return result
-
-    def _in_thread(
-        self, verb: Verb, token: Secret | None, deadline: float, read: Reader[T]
-    ) -> T | ConvaiTokensError:
-        """Return the outcome of the call, or that of its being late. Never raises."""
-        call = partial(self._transport.exchange, verb, token, deadline, read)
-        seconds, name = deadline - time.monotonic(), f"convai-{verb}"
-        try:
-            return call_within(seconds, call, thread_name=name, limit=self._threads)
-        except NoThreadLeft as error:
-            return ConvaiUnavailable(f"Convai was not called. {error}", code=ErrorCode.CONVAI_BUSY)
-        except TimeoutError:
-            return ConvaiUnavailable(
-                f"Convai did not answer to {verb} in time.",
-                code=ErrorCode.CONVAI_TIMEOUT,
-                maybe_done=True,
-            )
 
 
 Parameters = tuple[str, float, float, int]  # of ConvaiClient

@@ -8,19 +8,23 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-import requests
 from django.utils import timezone
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.exceptions import HTTPError
 
 from ..conf import app_settings
+from ..convai.connections import Connection, tls_context
 from ..convai.deadline import call_within
+from ..convai.sockets import Call
 from .step import Finding, failed, ok, skipped, warning
 
 CERTIFICATE_ENDS = timedelta(days=7)  # the shortest certificates in use live for about that long
@@ -79,9 +83,7 @@ def tls() -> Finding:
     url, address = _address()
     if url.scheme != "https":
         return skipped("Not applicable: plain http on loopback.")
-    # As the client has it, through requests: its own bundle, whatever the system or environment.
-    context = create_urllib3_context()
-    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    context = tls_context()  # as the client has it
 
     def shake_hands() -> tuple[str, str]:
         with (
@@ -116,17 +118,18 @@ def clock() -> Finding:
     timeout = app_settings.READ_TIMEOUT
 
     def ask() -> str | None:
-        with requests.Session() as session:
-            session.trust_env = False  # as the client: no proxy, no .netrc
-            url = app_settings.BASE_URL
-            answer = session.head(url, timeout=timeout, allow_redirects=False)
-            return answer.headers.get("Date")
+        url, (host, port) = _address()
+        tls = tls_context() if url.scheme == "https" else None
+        with closing(Connection(host, port, tls, threading.Semaphore())) as connection:
+            connection.serve(Call(time.monotonic() + timeout, timeout, timeout))
+            connection.request("HEAD", url.path or "/")
+            return connection.getresponse().headers.get("Date")
 
     started = timezone.now()
     try:
         date = _within(timeout, ask)
         theirs = parsedate_to_datetime(date or "").astimezone(UTC)
-    except (requests.RequestException, OSError, ValueError) as error:
+    except (HTTPException, HTTPError, OSError, ValueError) as error:
         detail = f"Convai's clock is not known ({type(error).__name__})."
         return warning(detail, "No answer in time, or one without a Date header.", TRY_LATER)
     ours = started + (timezone.now() - started) / 2

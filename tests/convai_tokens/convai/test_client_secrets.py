@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
+import traceback
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from convai_tokens.convai.sockets import DeadlineSocket
 from convai_tokens.exceptions import (
     ConvaiRefused,
     ConvaiTokensError,
@@ -64,19 +67,21 @@ def test_without_an_api_key_nobody_is_called_and_nothing_leaks(
     assert server.connections == 0
 
 
+@pytest.mark.parametrize(
+    "more", ["\r\nX-Injected: 1", "\r\n X-Folded: 1", "\n\tfolded", "\x00", "\u20ac", "\xe9"]
+)
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_key_that_is_no_header_is_sent_to_nobody(
-    verb: str, serve: Serve, convai_settings: ConvaiSettings
+    verb: str, more: str, serve: Serve, convai_settings: ConvaiSettings
 ) -> None:
     server = serve(always(answer(200, GENERATED)))
-    convai_settings(API_KEY=f"{KEY}\r\nX-Injected: 1")
+    convai_settings(API_KEY=f"{KEY}{more}{KEY}")
 
     error = outcome_of(verb, client_of(server.url))
 
-    assert isinstance(error, ConvaiUnavailable)
-    assert str(error) == "No call was made to Convai: Invalid Header."
-    assert error.maybe_done is False
-    assert server.requests == []
+    assert isinstance(error, ConvaiRefused)
+    assert (error.code, error.maybe_done) == ("convai_no_key", False)
+    assert server.connections == 0
 
 
 @pytest.mark.parametrize(
@@ -131,6 +136,43 @@ def test_no_logger_ever_shows_key_or_token(
     join_calls()
 
     assert f"convai {verb} took" in caplog.text
-    assert "urllib3.connectionpool" in {record.name for record in caplog.records}
     assert "CANARY" not in caplog.text
     assert "CANARY" not in repr([vars(record) for record in caplog.records])
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_http_clients_debug_output_shows_nothing(
+    verb: str, serve: Serve, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = serve(always(answer(200, GENERATED, X_Echo=f"{KEY} {TOKEN}")))
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    other = http.client.HTTPConnection("127.0.0.1", server.port)
+    other.request("POST", "/another")
+    other.getresponse().read()
+    other.close()
+    assert "header: X-Echo:" in capsys.readouterr().out  # proves that the output is switched on
+
+    CALLS[verb](client_of(server.url))
+
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_whoever_is_interrupted_takes_no_frame_along_that_holds_the_key(
+    verb: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(always(answer(200, GENERATED)))
+
+    def interrupt(*args: Any) -> int:
+        raise SystemExit(1)
+
+    monkeypatch.setattr(DeadlineSocket, "recv_into", interrupt)
+
+    with pytest.raises(SystemExit) as caught:
+        CALLS[verb](client_of(server.url))
+
+    frames = [frame for frame, _ in traceback.walk_tb(caught.tb)]
+    assert not any(frame.f_code.co_filename == http.client.__file__ for frame in frames)
+    assert "CANARY" not in repr([frame.f_locals for frame in frames[1:]])
+    assert caught.value.__context__ is None

@@ -1,4 +1,4 @@
-"""A call that got no whole answer: was Convai reached, and may it have acted?"""
+"""A call that got no whole answer: was it sent, and may it have been carried out?"""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ import socket
 import ssl
 
 import pytest
-import requests
-import responses
 import urllib3
 
+from convai_tokens.convai.connections import Connection
+from convai_tokens.convai.deadline import NoThreadLeft
 from convai_tokens.convai.failures import name_of, no_answer
+from convai_tokens.convai.sockets import Call
 from convai_tokens.exceptions import ConvaiUnavailable
 from tests.convai_tokens.convai.servers import (
+    GENERATED,
     KEY,
-    PATHS,
     TOKEN,
     VERBS,
+    Play,
+    Serve,
+    always,
+    answer,
     client_of,
+    close,
+    closing,
     outcome_of,
+    reset,
 )
-
-URL = "http://127.0.0.1:9"  # only in tests where `responses` stands in for the network
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -34,73 +40,97 @@ def test_a_refused_connection_means_that_nothing_was_done(verb: str) -> None:
     error = outcome_of(verb, client_of(f"http://127.0.0.1:{port}"))
 
     assert type(error) is ConvaiUnavailable
+    assert str(error) == "Convai could not be reached."
     assert (error.code, error.maybe_done) == ("convai_unavailable", False)
 
 
+@pytest.mark.parametrize("hang_up", [pytest.param(reset, id="RST"), pytest.param(close, id="FIN")])
+@pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_connection_that_takes_too_long_means_that_nothing_was_done(verb: str) -> None:
-    with responses.RequestsMock() as convai:
-        convai.post(URL + PATHS[verb], body=requests.ConnectTimeout(f"{KEY} {TOKEN}"))
+def test_a_connection_that_is_closed_without_an_answer_was_dropped(
+    verb: str, secured: bool, hang_up: Play, serve: Serve, tls: ssl.SSLContext
+) -> None:
+    error = outcome_of(verb, client_of(serve(hang_up, tls if secured else None).url))
 
-        error = outcome_of(verb, client_of(URL))
+    assert isinstance(error, ConvaiUnavailable)
+    assert (error.code, error.maybe_done) == ("convai_dropped", True)
 
-    assert type(error) is ConvaiUnavailable
-    assert (error.code, error.maybe_done) == ("convai_timeout", False)
+
+@pytest.mark.parametrize("raw", [b"H", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Len"])
+@pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_connection_that_is_closed_within_an_answer_was_not_dropped(
+    verb: str, secured: bool, raw: bytes, serve: Serve, tls: ssl.SSLContext
+) -> None:
+    server = serve(closing(raw), tls if secured else None)
+
+    error = outcome_of(verb, client_of(server.url))
+
+    assert isinstance(error, ConvaiUnavailable)
+    assert (error.code, error.maybe_done) == ("convai_unavailable", True)
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
     "failure",
     [
         pytest.param(RuntimeError(f"{KEY} {TOKEN}"), id="anything"),
-        pytest.param(requests.ReadTimeout(f"{KEY} {TOKEN}"), id="read timeout"),
-        pytest.param(requests.exceptions.ChunkedEncodingError(TOKEN), id="chunks"),
+        pytest.param(http.client.IncompleteRead(TOKEN.encode()), id="chunks"),
         pytest.param(urllib3.exceptions.ProtocolError(KEY, OSError(TOKEN)), id="urllib3"),
     ],
 )
 @pytest.mark.parametrize("verb", VERBS)
 def test_any_failure_underneath_is_unavailable_without_its_text(
-    verb: str, failure: Exception
+    verb: str, failure: Exception, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with responses.RequestsMock() as convai:
-        convai.post(URL + PATHS[verb], body=failure)
+    server = serve(always(answer(200, GENERATED)))
 
-        error = outcome_of(verb, client_of(URL))
+    def fail(connection: Connection) -> None:
+        raise failure
 
-        assert len(convai.calls) == 1
+    monkeypatch.setattr(Connection, "getresponse", fail)
+
+    error = outcome_of(verb, client_of(server.url))
+
     assert isinstance(error, ConvaiUnavailable)
-    assert error.maybe_done is True
+    assert (error.code, error.maybe_done) == ("convai_unavailable", True)
+    assert name_of(failure) in str(error)
 
 
-def test_an_exception_that_holds_itself_is_one_failure_more() -> None:
-    failure = RuntimeError()
-    failure.args = (failure,)
-    with responses.RequestsMock() as convai:
-        convai.post(URL + PATHS["generate"], body=failure)
-
-        with pytest.raises(ConvaiUnavailable, match="Runtime Error"):
-            client_of(URL).generate()
+UNSENT, SENT, ANSWERED = "unsent", "sent", "answered"
 
 
 @pytest.mark.parametrize(
-    ("failure", "code", "maybe_done"),
+    ("failure", "how_far", "code", "maybe_done"),
     [
-        (requests.ConnectTimeout(), "convai_timeout", False),
-        (requests.ReadTimeout(), "convai_timeout", True),
-        (urllib3.exceptions.ReadTimeoutError(None, None, ""), "convai_timeout", True),  # type: ignore[arg-type]
-        (requests.ConnectionError(http.client.RemoteDisconnected("")), "convai_dropped", True),
-        (requests.ConnectionError(ConnectionResetError()), "convai_dropped", True),
-        (requests.ConnectionError(BrokenPipeError()), "convai_dropped", True),
-        (requests.exceptions.SSLError(ssl.SSLCertVerificationError()), "convai_unavailable", False),
-        (requests.exceptions.SSLError(ssl.SSLError()), "convai_unavailable", True),
-        (requests.exceptions.InvalidHeader(), "convai_unavailable", False),
-        (ValueError(), "convai_unavailable", True),
+        (TimeoutError(), UNSENT, "convai_timeout", False),
+        (TimeoutError(), SENT, "convai_timeout", True),
+        (TimeoutError(), ANSWERED, "convai_timeout", True),
+        (urllib3.exceptions.ReadTimeoutError(None, None, ""), ANSWERED, "convai_timeout", True),  # type: ignore[arg-type]
+        (http.client.RemoteDisconnected(""), SENT, "convai_dropped", True),
+        (ConnectionResetError(), UNSENT, "convai_unavailable", False),
+        (ConnectionResetError(), SENT, "convai_dropped", True),
+        (ConnectionResetError(), ANSWERED, "convai_unavailable", True),
+        (BrokenPipeError(), SENT, "convai_dropped", True),
+        (ssl.SSLEOFError(), UNSENT, "convai_unavailable", False),
+        (ssl.SSLEOFError(), SENT, "convai_dropped", True),
+        (ssl.SSLCertVerificationError(), UNSENT, "convai_unavailable", False),
+        (ssl.SSLError(), UNSENT, "convai_unavailable", False),
+        (ssl.SSLError(), SENT, "convai_unavailable", True),
+        (socket.gaierror(), UNSENT, "convai_unavailable", False),
+        (NoThreadLeft(), UNSENT, "convai_busy", False),
+        (ValueError(), UNSENT, "convai_unavailable", False),
+        (ValueError(), SENT, "convai_unavailable", True),
     ],
     ids=repr,
 )
-def test_only_a_call_that_cannot_have_been_sent_was_not_carried_out(
-    failure: Exception, code: str, maybe_done: bool
+def test_only_a_call_that_was_not_sent_was_not_carried_out(
+    failure: Exception, how_far: str, code: str, maybe_done: bool
 ) -> None:
-    outcome = no_answer("revoke", failure)
+    call = Call(0.0, 0.0, 0.0)
+    call.sent, call.answered = how_far != UNSENT, how_far == ANSWERED
+
+    outcome = no_answer("revoke", failure, call)
 
     assert (outcome.code, outcome.maybe_done) == (code, maybe_done)
 

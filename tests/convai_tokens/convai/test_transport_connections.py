@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import ssl
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from urllib3.util.ssl_ import create_urllib3_context
 
+from convai_tokens.convai import transport
 from convai_tokens.convai.transport import MAX_BODY
 from convai_tokens.exceptions import ConvaiUnavailable
 from tests.convai_tokens.convai.servers import (
@@ -26,13 +29,8 @@ from tests.convai_tokens.convai.servers import (
     answer,
     client_of,
     outcome_of,
+    server_tls,
 )
-
-
-def tls(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
 
 
 def test_cookies_are_not_kept(serve: Serve) -> None:
@@ -46,8 +44,11 @@ def test_cookies_are_not_kept(serve: Serve) -> None:
     assert not any(b"cookie" in request.lower() for request in server.requests)
 
 
-def test_consecutive_calls_share_one_connection(serve: Serve) -> None:
-    server = serve(always(answer(200, GENERATED)))
+@pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
+def test_consecutive_calls_share_one_connection(
+    secured: bool, serve: Serve, tls: ssl.SSLContext
+) -> None:
+    server = serve(always(answer(200, GENERATED)), tls if secured else None)
     client = client_of(server.url)
 
     for verb in VERBS * 2:
@@ -120,7 +121,7 @@ def test_a_netrc_is_ignored(serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_authorities_of_the_environment_are_ignored(
     serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = serve(always(answer(200, GENERATED)), tls(certificate))
+    server = serve(always(answer(200, GENERATED)), server_tls(certificate))
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(name, str(certificate))
     requests.post(server.url, timeout=LONG)  # proves that the bundle is one that is trusted
@@ -129,24 +130,79 @@ def test_authorities_of_the_environment_are_ignored(
     error = outcome_of("generate", client_of(server.url))
 
     assert isinstance(error, ConvaiUnavailable)
-    assert str(error) == "No call was made to Convai: SSLError."
+    assert str(error) == "No call was made to Convai: SSLCert Verification Error."
     assert error.maybe_done is False
     assert len(server.requests) == 1
 
 
 def test_a_tls_connection_that_breaks_after_the_request_may_have_been_carried_out(
-    serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, tls: ssl.SSLContext
 ) -> None:
     def play(server: Server, connection: socket.socket) -> None:
         with socket.socket(fileno=connection.detach()) as below:
             below.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)  # a record that no key opens
 
-    server = serve(play, tls(certificate))
-    client = client_of(server.url)
-    monkeypatch.setattr(client._transport._http, "verify", str(certificate))
+    server = serve(play, tls)
 
-    error = outcome_of("generate", client)
+    error = outcome_of("generate", client_of(server.url))
 
     assert len(server.requests) == 1
     assert isinstance(error, ConvaiUnavailable)
     assert error.maybe_done is True
+
+
+def test_the_keys_of_a_tls_connection_are_written_to_no_file(
+    serve: Serve, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key_log = tmp_path / "keys.log"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(key_log))
+    server = serve(always(answer(200, GENERATED)), tls)
+    assert create_urllib3_context().keylog_filename == str(key_log)  # proves that it is honoured
+    key_log.unlink()
+
+    client_of(server.url).generate()
+
+    assert len(server.requests) == 1
+    assert not key_log.exists()
+
+
+def test_connections_that_nobody_uses_any_more_are_closed_with_their_client(serve: Serve) -> None:
+    server = serve(always(answer(200, GENERATED)))
+    client = client_of(server.url)
+    client.generate()
+    (connection,) = client._transport._idle
+
+    del client
+    gc.collect()
+
+    assert connection.is_closed
+
+
+def test_no_more_connections_are_kept_than_the_pool_takes(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "POOL_SIZE", 1)
+    both_in = threading.Barrier(2)
+
+    def play(server: Server, connection: socket.socket) -> bytes:
+        both_in.wait(LONG)
+        return answer(200, GENERATED)
+
+    client = client_of(serve(play).url)
+
+    with ThreadPoolExecutor(2) as threads:
+        for call in [threads.submit(client.generate) for _ in range(2)]:
+            assert call.result().value == TOKEN
+
+    assert len(client._transport._idle) == 1
+
+
+def test_a_base_url_may_have_a_path_and_a_user(serve: Serve) -> None:
+    server = serve(always(answer(200, GENERATED)))
+
+    client_of(f"http://somebody@127.0.0.1:{server.port}/gateway/").generate()
+
+    (request,) = server.requests
+    assert request.startswith(b"POST /gateway/user/connect HTTP/1.1\r\n")
+    assert b"Host: 127.0.0.1:%d\r\n" % server.port in request
+    assert b"somebody" not in request

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import certifi
 import pytest
-import requests
 
 from convai_sandbox.process import Sandbox
-from convai_tokens.doctor import network
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +25,5 @@ def https_sandbox() -> Iterator[Sandbox]:
 def trusted(https_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """The sandbox with HTTPS, its certificate in the place of certifi's bundle."""
     https_sandbox.reset()
-    for module in (network, requests.adapters):
-        monkeypatch.setattr(module, "DEFAULT_CA_BUNDLE_PATH", https_sandbox.certificate)
+    monkeypatch.setattr(certifi, "where", lambda: https_sandbox.certificate)
     return https_sandbox

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import requests
 
 from convai_sandbox.process import Sandbox
+from convai_tokens.convai.connections import Connection
 from convai_tokens.doctor import network
 from convai_tokens.doctor.step import (
     Finding,
@@ -18,7 +18,6 @@ from convai_tokens.doctor.step import (
 )
 from tests.convai_tokens.doctor.findings import (
     FAILED,
-    KEY,
     OK,
     SKIPPED,
     WARNING,
@@ -164,16 +163,14 @@ def test_the_clocks_are_compared(offset: int, status: Status, convai: Sandbox) -
 def test_the_clock_is_asked_without_the_key_and_without_following_anybody(
     convai: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[requests.PreparedRequest] = []
-    send = requests.Session.send
+    sent: list[tuple[Any, ...]] = []
+    request = Connection.request
 
-    def spy(self: Any, request: requests.PreparedRequest, **kwargs: Any) -> Any:
-        sent.append(request)
-        assert kwargs["allow_redirects"] is False
-        return send(self, request, **kwargs)
+    def spy(self: Connection, *args: Any, **kwargs: Any) -> None:
+        sent.append((*args, kwargs))
+        request(self, *args, **kwargs)
 
-    monkeypatch.setattr(requests.Session, "send", spy)
-
+    monkeypatch.setattr(Connection, "request", spy)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -181,8 +178,7 @@ def test_the_clock_is_asked_without_the_key_and_without_following_anybody(
     finding = network.clock()
 
     assert finding.status is OK
-    assert [request.method for request in sent] == ["HEAD"]
-    assert KEY not in repr(sent[0].headers)
+    assert sent == [("HEAD", "/", {})]
 
 
 @pytest.mark.parametrize("date", [None, "yesterday"])

@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 
 from convai_sandbox.process import Sandbox
 from convai_tokens.convai.answers import PATHS, Verb
-from convai_tokens.convai.client import ConvaiClient
+from convai_tokens.convai.transport import Transport
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
 from tests.convai_tokens.doctor.findings import (
     CALLS,
@@ -61,13 +61,13 @@ def test_promise_8_the_doctor_calls_convai_before_it_opens_a_transaction_or_read
     convai: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[bool, int]] = []
-    real = ConvaiClient._in_thread  # still in the caller's thread, whose connection counts
+    real = Transport.exchange
 
     def spy(self: Any, *args: Any) -> Any:
         seen.append((connections["default"].in_atomic_block, len(queries)))
         return real(self, *args)
 
-    monkeypatch.setattr(ConvaiClient, "_in_thread", spy)
+    monkeypatch.setattr(Transport, "exchange", spy)
     with CaptureQueriesContext(connections["default"]) as queries:
         run_doctor()
 
@@ -182,8 +182,15 @@ def test_no_key_and_no_token_is_ever_shown(
 
 
 def test_log_lines_keep_out_of_the_document(
-    convai: Sandbox, capsys: pytest.CaptureFixture[str]
+    convai: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    exchange = Transport.exchange
+
+    def tell(self: Any, *args: Any) -> Any:
+        logging.getLogger("a.library").debug("a line")
+        return exchange(self, *args)
+
+    monkeypatch.setattr(Transport, "exchange", tell)
     handler = logging.StreamHandler(sys.stdout)
     root = logging.getLogger()
     root.addHandler(handler)
@@ -199,7 +206,7 @@ def test_log_lines_keep_out_of_the_document(
 
     out, err = capsys.readouterr()
     assert json.loads(out)["verdict"] == "warning"
-    assert "/user/connect" in err
+    assert "a line" in err
 
 
 def test_a_terminal_without_utf8_gets_plain_marks(
