@@ -5,6 +5,7 @@ Run it with the Python of an environment that has the wheel and nothing else.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -14,9 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.cookiejar import CookieJar
 from pathlib import Path
-
-import requests
+from urllib.error import URLError
+from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_opener
 
 from convai_sandbox.process import Sandbox
 
@@ -31,6 +33,27 @@ def eventually(what: str, holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"{what}: not within {PATIENCE:.0f} seconds"
         time.sleep(0.2)
+
+
+class Browser:
+    """Calls the site and keeps its cookies, without any package beside the wheel's."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._cookies = CookieJar()
+        self._opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(self._cookies))
+
+    def call(self, path: str, data: object = None) -> bytes:
+        """GET, or POST ``data`` as JSON; return the body, raise ``URLError`` unless all is well."""
+        headers = {"Content-Type": "application/json"}
+        for cookie in self._cookies:
+            if cookie.name == "csrftoken":
+                headers["X-CSRFToken"] = cookie.value or ""
+        body = None if data is None else json.dumps(data).encode()
+        request = Request(self._url + path, body, headers)
+        with self._opener.open(request, timeout=PATIENCE) as answer:
+            content: bytes = answer.read()
+            return content
 
 
 def readme_lines(mark: str) -> str:
@@ -73,8 +96,8 @@ def serve(manage: list[str], environment: dict[str, str]) -> Iterator[str]:
         def answers() -> bool:
             assert server.poll() is None, "the site's server ended"
             try:
-                return requests.get(f"http://{address}/admin/login/", timeout=PATIENCE).ok
-            except requests.ConnectionError:
+                return Browser(f"http://{address}").call("/admin/login/") != b""
+            except URLError:
                 return False
 
         try:
@@ -86,16 +109,13 @@ def serve(manage: list[str], environment: dict[str, str]) -> Iterator[str]:
 
 def follow_learner(url: str, convai: Sandbox) -> None:
     """A login is answered with a token that Convai takes, and the logout revokes it."""
-    with requests.Session() as browser:
-        login = browser.post(f"{url}/login/", json=LEARNER, timeout=PATIENCE)
-        token = login.json()["convai"]["apiAuthToken"]
-        assert convai.live() == [token], "the login's token is the one that is alive"
-        assert convai.connect(token) == 200, "Convai takes the login's token"
-        csrf = {"X-CSRFToken": browser.cookies["csrftoken"]}
-        fresh = browser.post(f"{url}/convai/token/", headers=csrf, timeout=PATIENCE)
-        both = {token, fresh.json()["apiAuthToken"]}
-        assert set(convai.live()) == both, "the token endpoint gives another one"
-        assert browser.post(f"{url}/logout/", timeout=PATIENCE).ok, "the logout is answered"
+    browser = Browser(url)
+    token = json.loads(browser.call("/login/", LEARNER))["convai"]["apiAuthToken"]
+    assert convai.live() == [token], "the login's token is the one that is alive"
+    assert convai.connect(token) == 200, "Convai takes the login's token"
+    fresh = json.loads(browser.call("/convai/token/", {}))["apiAuthToken"]
+    assert set(convai.live()) == {token, fresh}, "the token endpoint gives another one"
+    browser.call("/logout/", {})
     eventually("the logout revokes both tokens", lambda: not convai.live())
 
 
