@@ -20,7 +20,8 @@ LONG = 4096  # characters of a token in style long: the length isn't documented,
 class Answer:
     """An HTTP answer; ``outcome`` is what the ledger counts it as, "" for its status.
 
-    ``claimed_length`` is a Content-Length that isn't true.
+    ``claimed_length`` is a Content-Length that isn't true; ``before`` and ``after`` are bytes that
+    come on the same connection, and are no part of it.
     """
 
     status: int
@@ -29,6 +30,9 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     outcome: str = ""
     claimed_length: int | None = None
+    before: bytes = b""
+    after: bytes = b""
+    version: str = "HTTP/1.1"
 
 
 def new_token(switches: Switches) -> str:

@@ -22,6 +22,7 @@ from .answers import (
     success,
 )
 from .ledger import Ledger
+from .on_the_way import on_the_way
 from .switches import REDIRECTS, VERBS, Switches
 
 MISSING_KEY = "The request is missing an API key."
@@ -104,7 +105,7 @@ class Call:
         answer = self._do()
         if malformed is not None and answer.status < 400:
             return malformed
-        return answer
+        return on_the_way(fault, answer)
 
     # Verbs
 
@@ -235,6 +236,7 @@ class Call:
             "naive": f"{moment:%Y-%m-%dT%H:%M:%S.%f}",
             "epoch": int(ends),
             "nonsense": "in about an hour",
+            "far": "9999-12-31T23:59:59Z",
         }
         return {} if style == "none" else {"expirationTime": shown[style]}
 

@@ -194,19 +194,19 @@ class Handler(RequestHandler):
             self.connection.sendall(sent)
             self._drip((head + body)[len(sent) :], drip)
         else:
-            self.connection.sendall(head + body)
+            self.connection.sendall(answer.before + head + body + answer.after)
 
     def _head(self, answer: Answer) -> bytes:
         """Return status line and headers; nothing for an answer that is no HTTP."""
         state = self.server.state
-        if answer.outcome in ("truncated", "not_http"):
+        if answer.outcome in ("truncated", "not_http", "http_1_0"):
             self.close_connection = True
         if answer.outcome == "not_http":
             return b""
         phrase = responses.get(answer.status, "Unknown")
         length = len(answer.body) if answer.claimed_length is None else answer.claimed_length
         lines = [
-            f"HTTP/1.1 {answer.status} {phrase}",
+            f"{answer.version} {answer.status} {phrase}",
             f"Date: {formatdate(state.now, usegmt=True)}",
             "Server: sandbox",
             *(f"{name}: {value}" for name, value in answer.headers),

@@ -36,6 +36,8 @@ IN_FRONT = (
     "maintenance", "portal", "list", "success_false", "error_message", "errors", "detail_200",
     "status_code", "queued",
 )  # fmt: skip
+# What becomes of the answer on its way, after Convai has done what was asked.
+ON_THE_WAY = ("early_hints", "surplus", "two_lengths", "http_1_0", "gzip", "proxy_503")
 REDIRECTS = (301, 302, 303, 307, 308)
 # Played by the server, on the socket. One call plays one fault: of those switched on, the first.
 TRANSPORT = ("hang", "hang_after", "reset", "drop", "drip", "drip_headers")
@@ -43,6 +45,7 @@ FAULTS = (
     *TRANSPORT,
     *MALFORMED,
     *IN_FRONT,
+    *ON_THE_WAY,
     *map(str, REDIRECTS),
     *map(str, range(400, 600)),
 )
@@ -101,6 +104,11 @@ class Switches:
         kinds.one_of("", *IN_FRONT),
         f"answer 2xx in Convai's place, and do nothing: {', '.join(IN_FRONT)}",
     )
+    on_the_way: str = switch(
+        "",
+        kinds.one_of("", *ON_THE_WAY),
+        f"do what is asked, and spoil the answer: {', '.join(ON_THE_WAY)}",
+    )
     seed: int = switch(0, kinds.integer(0, 2**31), "seed of what is drawn at random; 0: a new one")
     # How errors look
     error_envelope: str = switch(
@@ -114,8 +122,8 @@ class Switches:
     ttl: float = switch(3600.0, kinds.number(0, 10**7), "seconds that a token lives")
     expiration_format: str = switch(
         "z",
-        kinds.one_of("z", "naive", "epoch", "none", "nonsense"),
-        "expirationTime: z, naive, epoch, none, nonsense",
+        kinds.one_of("z", "naive", "epoch", "none", "nonsense", "far"),
+        "expirationTime: z, naive, epoch, none, nonsense, far",
     )
     clock_offset: float = switch(
         0.0,
@@ -207,7 +215,7 @@ class Switches:
         for name in TRANSPORT:
             if getattr(self, name):
                 return latency, name
-        if fault := self.redirect or self.malformed or self.in_front:
+        if fault := self.redirect or self.malformed or self.in_front or self.on_the_way:
             return latency, str(fault)
         if self.faults:
             left = source.random()

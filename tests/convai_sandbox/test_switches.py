@@ -32,6 +32,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "redirect_to": ("https://127.0.0.1:1/x", "https://127.0.0.1:1/x"),
     "malformed": ("huge", "huge"),
     "in_front": ("portal", "portal"),
+    "on_the_way": ("gzip", "gzip"),
     "seed": ("7", 7),
     "error_envelope": ("detail_list", "detail_list"),
     "error_text": ("No.", "No."),

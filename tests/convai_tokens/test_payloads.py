@@ -47,8 +47,10 @@ def ada() -> Any:
     return get_user_model()(pk=42, username="ada", first_name="Ada", last_name="Lovelace")
 
 
-def issued(expires_at: datetime = NOW + timedelta(hours=1)) -> Issued:
-    return Issued(ConvaiToken(), Secret(TOKEN), expires_at)
+def issued(
+    expires_at: datetime = NOW + timedelta(hours=1), clock_ahead: timedelta = timedelta()
+) -> Issued:
+    return Issued(ConvaiToken(), Secret(TOKEN), expires_at, clock_ahead)
 
 
 def test_a_token_is_nested_as_one_object(ada: Any) -> None:
@@ -64,6 +66,21 @@ def test_a_token_is_nested_as_one_object(ada: Any) -> None:
             "serverUrl": "https://live.convai.com",
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("ahead", "shown"),
+    [
+        (timedelta(minutes=20), "2026-11-22T15:20:00Z"),
+        (-timedelta(hours=2), "2026-11-22T13:00:00Z"),
+    ],
+)
+def test_the_end_is_told_by_convais_clock_and_the_seconds_left_by_none(
+    ada: Any, ahead: timedelta, shown: str
+) -> None:
+    block = issued_block(ada, issued(clock_ahead=ahead))
+
+    assert (block.expiration_time, block.expires_in) == (shown, 3600)
 
 
 def test_a_token_is_flat_under_the_names_of_the_vendors_example(ada: Any) -> None:
