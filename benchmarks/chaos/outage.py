@@ -1,10 +1,11 @@
 """An outage of 55 minutes, with kills all the way; then Convai recovers.
 
 The learners log in while Convai is well. Then Convai is down for 12 rounds, 5 minutes from one to
-the next: nine calls in ten are answered 503 or 429 (with Retry-After), hang, or are reset; one gets
-through, so that there are answers that processes can die of. In each round learners log out, sweep
-workers and the dispatchers of the web processes try to revoke, and of both some are killed: at
-random moments, and by their own hand right after Convai's answer, before they commit anything.
+the next: nine calls in ten are answered 503 or 429 (with Retry-After), hang, are reset, or get a
+2xx of something in Convai's place; one gets through, so that there are answers that processes can
+die of. In each round learners log out, sweep workers and the dispatchers of the web processes try
+to revoke, and of both some are killed: at random moments, and by their own hand right after
+Convai's answer, before they commit anything.
 
 Time: a round takes some seconds. At its end, what nobody has a claim on is set back by 5 minutes
 (``next_attempt_at``, ``owed_since``, ``claimed_until``), as if they had gone by. Claims of the
@@ -39,7 +40,11 @@ from .sizes import OutageSizes
 from .world import World
 
 NAME = "outage"
-MIX = {"503": 0.3, "429": 0.15, "hang": 0.15, "reset": 0.3}
+IN_ITS_PLACE = ["maintenance", "success_false", "error_message", "detail_200", "queued"]
+MIX = {
+    **{"503": 0.2, "429": 0.15, "hang": 0.15, "reset": 0.2},
+    **dict.fromkeys(IN_ITS_PLACE, 0.04),
+}
 ROUND = timedelta(minutes=5)
 CLIENTS = 8
 RIPE = 2.0  # seconds of age before a sweep worker is killed, so that it has begun to work

@@ -27,6 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from convai_sandbox.switches import ON_THE_WAY
 from convai_tokens.convai.client import forget_client
 from convai_tokens.exceptions import ConvaiTokensError
 from convai_tokens.lifecycle import ending, issuing, revocation
@@ -63,6 +64,8 @@ OUTAGES: list[dict[str, Any]] = [
     {"drop": True},
     {"reset": True},
     {"malformed": "not_json"},
+    *({"in_front": name} for name in ("maintenance", "error_message", "queued")),
+    *({"on_the_way": name} for name in ON_THE_WAY),
     {"faults": {"403": 1}, "error_text": "Forbidden"},  # a firewall
     {"faults": {"404": 1}, "error_text": "Not Found"},  # a wrong path
 ]
