@@ -42,7 +42,10 @@ from .world import World
 NAME = "outage"
 IN_ITS_PLACE = ["maintenance", "success_false", "error_message", "detail_200", "queued"]
 MIX = {
-    **{"503": 0.2, "429": 0.15, "hang": 0.15, "reset": 0.2},
+    "503": 0.2,
+    "429": 0.15,
+    "hang": 0.15,
+    "reset": 0.2,
     **dict.fromkeys(IN_ITS_PLACE, 0.04),
 }
 ROUND = timedelta(minutes=5)
