@@ -65,6 +65,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, watch: int | None, workers: int, **options: Any) -> None:
+        if watch:
+            self.stdout.write(f"Sweeping every {watch} s, until stopped.")
         with stop_signals() as stopped:
             report = self._sweep(workers, stopped, quiet=bool(watch))
             while watch and not pause(0 if report.more else watch, stopped):

@@ -84,6 +84,26 @@ def test_the_command_runs_as_a_process_of_its_own(
     assert convai.live() == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--watch"], ["Sweeping every 10 s, until stopped."]),
+        (["--watch", "7"], ["Sweeping every 7 s, until stopped."]),
+        ([], [convai_sweep.line(SweepReport())]),
+    ],
+)
+def test_only_one_who_watches_is_told_at_the_start_for_how_long(
+    arguments: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convai_sweep, "sweep", lambda *args: SweepReport())
+    monkeypatch.setattr(convai_sweep, "pause", lambda seconds, stopped: True)
+    out = io.StringIO()
+
+    call_command("convai_sweep", *arguments, stdout=out)
+
+    assert out.getvalue().splitlines() == expected
+
+
 def test_a_sweep_that_finds_nothing_is_quiet_when_watching(db: None) -> None:
     out = io.StringIO()
     convai_sweep.Command(stdout=out)._sweep(1, lambda: False, quiet=True)
