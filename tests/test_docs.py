@@ -20,10 +20,12 @@ def test_the_table_of_settings_is_the_declared_one() -> None:
     assert table() in read("settings.md")
 
 
-def test_the_table_of_codes_has_each_code_once() -> None:
-    section = read("errors.md").partition("## Codes\n")[2].partition("## ")[0]
+def test_the_tables_of_codes_have_each_code_once() -> None:
+    section = read("errors.md").partition("\n## Codes\n")[2].partition("\n## ")[0]
 
-    assert re.findall(r"^\| `(\w+)`", section, flags=re.MULTILINE) == list(ErrorCode)
+    # In the order of what a client does, which isn't the code's.
+    listed = re.findall(r"^\| `(\w+)`", section, flags=re.MULTILINE)
+    assert sorted(listed) == sorted(ErrorCode)
 
 
 def test_the_table_of_checks_has_each_id_once() -> None:
