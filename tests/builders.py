@@ -8,7 +8,7 @@ from typing import Any
 from django.test import RequestFactory
 
 from convai_tokens.api import bind_login
-from convai_tokens.convai.breaker import Breaker
+from convai_tokens.convai.breaker import FAILURE_THRESHOLD, Breaker
 from convai_tokens.exceptions import ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle import issuing
 from convai_tokens.logins.credentials import bearer_credential
@@ -48,6 +48,14 @@ def open_breaker(breaker: Breaker, *, pause: float | None = None) -> None:
 def open_breaker_whose_pause_is_over(breaker: Breaker) -> None:
     """Bring it to where an outage's pause has just passed: the next call is the probe."""
     open_breaker(breaker, pause=0.01)
+    eventually(lambda: not breaker.pause_left)
+
+
+def hung_until_a_moment_ago(breaker: Breaker) -> None:
+    """Bring it to where calls got no answer, and the pause has just passed."""
+    for _ in range(FAILURE_THRESHOLD):
+        hung = ConvaiUnavailable("no answer", code=ErrorCode.CONVAI_TIMEOUT, retry_after=0.01)
+        breaker.heard(hung)
     eventually(lambda: not breaker.pause_left)
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 from ..exceptions import ConvaiPaused, ConvaiRefused, ConvaiUnavailable, ErrorCode
 
@@ -19,6 +20,7 @@ logger = logging.getLogger("convai_tokens")
 
 FAILURE_THRESHOLD = 3  # in a row, before it opens
 PROBE_TIMEOUT = 10.0  # seconds after which a probe without an outcome counts as lost, at least
+SLACK = 0.5  # seconds by which a timer may be early
 OUTDATED_AFTER = 300.0  # seconds after a pause, from when on a learner's call may be the probe
 
 
@@ -26,10 +28,10 @@ class BreakerStatus(Enum):
     """Which calls go through."""
 
     CLOSED = "closed"  # all
-    OPEN = "open"  # none until the pause is over, and then one, as a probe
-    BACKGROUND_PROBE = "background probe"  # none but one that nobody waits for
-    ANSWERED = "answered"  # the next one, as the probe, since a background probe got an answer
-    PROBE = "probe"  # none but one that somebody waits for
+    HANGING = "hanging"  # none until the pause is over, and then one that nobody waits for
+    BACKGROUND_PROBE = "background probe"  # none but that one
+    ANSWERING = "answering"  # none until the pause is over, and then one, as the probe
+    PROBE = "probe"  # none but that one
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,28 @@ class BreakerState:
     status: BreakerStatus
     until: float = 0.0  # when the next call may go
     began: float = 0.0  # when the probe that is under way was let through
+    expected: bool = False  # whether somebody was told when to come again
     before: BreakerState | None = None  # what is true again if that probe makes no call
 
 
 CLOSED = BreakerState(BreakerStatus.CLOSED)
 
 
+class LearnersPause(NamedTuple):
+    """For how many seconds no learner's call may be made, 0 if one may; and in how many seconds to
+    make a background probe, None for none."""
+
+    seconds: float
+    probe_in: float | None = None
+
+
 class Breaker:
     """Opens after some failures in a row, and then lets through one call at a time, as a probe.
 
-    A learner who logs in had better not be that one: while Convai hangs, it would wait. So the
-    first who comes once the pause is over starts a background probe, and only when that got an
-    answer is the next learner's call the probe.
+    A learner who logs in had better not be that one where Convai hangs, for it would wait. So a
+    background probe goes first there, in time for those who were told when to come again; and only
+    when that got an answer is the next learner's call the probe. Where Convai answers, if only to
+    say no, a probe costs nobody a wait.
     """
 
     def __init__(
@@ -81,7 +93,7 @@ class Breaker:
             left = self._state.until - self._clock()
             if left > 0:
                 raise ConvaiPaused("Convai is not being called for now.", retry_after=left)
-            return self._start(BreakerStatus.PROBE)
+            return self._start(BreakerStatus.PROBE, self._probe_timeout)
 
     def give_back(self, probe: BreakerState | None) -> None:
         """Let another call be the probe at once, if this one has no outcome: it made no call."""
@@ -90,31 +102,51 @@ class Breaker:
                 if self._state is probe and probe.before:
                     self._state = probe.before
 
-    def learners_pause(self) -> tuple[float, bool]:
-        """Return how long no learner's call may be made, and whether to start a background probe.
+    def learners_pause(self, lead: float) -> LearnersPause:
+        """Return how long no learner's call may be made, and when to make a background probe.
 
-        Seconds; 0 if one may be made. That is so, too, where the pause has been over for long: few
-        log in there, and what is known of Convai is too old to turn one away for.
+        ``lead`` is how long one may take, in seconds. No learner is turned away where the pause has
+        been over for long: few log in there, and what is known of Convai is too old for that.
         """
         if self._state is CLOSED:
-            return 0.0, False
+            return LearnersPause(0.0)
         with self._lock:
             left = self._state.until - self._clock()
-            if self._state is CLOSED or left > 0:
-                return max(left, 0.0), False
-            if self._at_rest().status is BreakerStatus.ANSWERED or left <= -OUTDATED_AFTER:
-                return 0.0, False
-            self._start(BreakerStatus.BACKGROUND_PROBE)
-            return self._probe_timeout, True
+            hangs = self._at_rest().status is BreakerStatus.HANGING
+            if left > 0:
+                tell = hangs and not self._state.expected
+                if self._state.status is BreakerStatus.HANGING and tell:
+                    self._state = replace(self._state, expected=True)
+                    return LearnersPause(left, max(left - lead, 0.0))
+                return LearnersPause(left)
+            if self._state is CLOSED or not hangs or left <= -OUTDATED_AFTER:
+                return LearnersPause(0.0)
+            self._start(BreakerStatus.BACKGROUND_PROBE, lead)
+            return LearnersPause(lead, 0.0)
+
+    def start_background_probe(self, lead: float) -> bool:
+        """Let the background probe through that was due ``lead`` seconds before the pause ends.
+
+        Returns whether it is to be made: not, if anything was heard of Convai meanwhile.
+        """
+        with self._lock:
+            if self._state.status is BreakerStatus.BACKGROUND_PROBE:
+                return True  # begun by whoever found the pause over
+            if self._state.status is not BreakerStatus.HANGING:
+                return False
+            if self._state.until - self._clock() > lead + SLACK:
+                return False
+            self._start(BreakerStatus.BACKGROUND_PROBE, lead)
+            return True
 
     def _at_rest(self) -> BreakerState:
         """Return the state, or that before a probe which is lost, for it is over."""
         before, until = self._state.before, self._state.until
         return replace(before, until=until) if before else self._state
 
-    def _start(self, status: BreakerStatus) -> BreakerState:
+    def _start(self, status: BreakerStatus, timeout: float) -> BreakerState:
         now = self._clock()
-        self._state = BreakerState(status, now + self._probe_timeout, now, self._at_rest())
+        self._state = BreakerState(status, now + timeout, now, before=self._at_rest())
         return self._state
 
     def heard(self, outcome: object, began: float = math.inf) -> None:
@@ -126,7 +158,7 @@ class Breaker:
         """
         if isinstance(outcome, ConvaiRefused):
             logger.error("Convai refuses this LMS, so it isn't called for a while: %s", outcome)
-            self._open(outcome.retry_after or outcome.pause)
+            self._open(outcome.retry_after or outcome.pause, BreakerStatus.ANSWERING)
         elif isinstance(outcome, ConvaiUnavailable):
             self._failed(outcome)
         elif self._failures:
@@ -137,13 +169,15 @@ class Breaker:
             self._failures += 1
             opens = self._failures >= FAILURE_THRESHOLD
         if opens or error.code == ErrorCode.CONVAI_RATE_LIMITED:
-            self._open(error.retry_after or error.pause)
+            hangs = error.code == ErrorCode.CONVAI_TIMEOUT
+            status = BreakerStatus.HANGING if hangs else BreakerStatus.ANSWERING
+            self._open(error.retry_after or error.pause, status)
 
-    def _open(self, pause: float) -> None:
+    def _open(self, pause: float, status: BreakerStatus) -> None:
         with self._lock:
             self._failures = max(self._failures, FAILURE_THRESHOLD)
             until = max(self._state.until, self._clock() + pause)
-            self._state = BreakerState(BreakerStatus.OPEN, until)
+            self._state = BreakerState(status, until)
         logger.warning("Convai is not called for %.0f s (%s).", pause, self._calls)
 
     def _succeeded(self, began: float) -> None:
@@ -152,7 +186,7 @@ class Breaker:
             if state is not CLOSED and (state.before is None or began < state.began):
                 return  # no probe's success
             if state.status is BreakerStatus.BACKGROUND_PROBE:
-                self._state = BreakerState(BreakerStatus.ANSWERED, self._clock())
+                self._state = BreakerState(BreakerStatus.ANSWERING, self._clock())
                 return
             self._failures, self._state = 0, CLOSED
         logger.info("Convai answers again (%s).", self._calls)

@@ -33,6 +33,7 @@ logger = logging.getLogger("convai_tokens")
 
 # That look up a name or ask for the key, those included that nobody waits for any more; more where
 # MAX_CONCURRENT asks.
+SOON = 1.0  # seconds after which a learner's client may try again while the breaker is closed
 MAX_THREADS = 64
 # What a background probe revokes: whatever is answered, nothing has changed.
 UNKNOWN_TOKEN = Secret("no-such-token")
@@ -126,24 +127,31 @@ class ConvaiClient:
     def _why_paused(self) -> ConvaiPaused | None:
         """Return the outcome of a learner's call while the breaker is open, None if it may go.
 
-        If it is time to, ask in the background whether Convai answers; this call won't wait for it.
+        Who waits for as long as it says, and Convai is well by then, gets through: where it hung,
+        a background probe has asked before.
         """
-        left, probe = self.breaker.learners_pause()
-        if probe:
+        pause = self.breaker.learners_pause(self._lead)
+        if pause.probe_in is not None:
+            timer = threading.Timer(pause.probe_in, self._background_probe)
+            timer.name, timer.daemon = "convai-probe", True
             # Where the system gives no further thread, a later call finds it due again.
             with suppress(RuntimeError):
-                name = "convai-probe"
-                threading.Thread(target=self._background_probe, name=name, daemon=True).start()
-        if not left:
+                timer.start()
+        if not pause.seconds:
             return None
-        return ConvaiPaused("Convai is not being called for now.", retry_after=left)
+        return ConvaiPaused("Convai is not being called for now.", retry_after=pause.seconds)
 
     def _background_probe(self) -> None:
         """Make a call that changes nothing; the breaker hears how it went."""
-        # As long as a learner would wait: an answer that is too late for one is none.
-        deadline = self._deadline(min(self._call_timeout, app_settings.LOGIN_BUDGET))
-        with suppress(ConvaiTokensError):
-            self._call(self.breaker, "revoke", UNKNOWN_TOKEN, deadline, answered_probe)
+        if self.breaker.start_background_probe(self._lead):
+            with suppress(ConvaiTokensError):
+                deadline = self._deadline(self._lead)
+                self._call(self.breaker, "revoke", UNKNOWN_TOKEN, deadline, answered_probe)
+
+    @property
+    def _lead(self) -> float:
+        """As long as a learner would wait: an answer that is too late for one is none."""
+        return min(self._call_timeout, app_settings.LOGIN_BUDGET)
 
     def _deadline(self, budget: float | None) -> float:
         return time.monotonic() + (self._call_timeout if budget is None else budget)
@@ -174,6 +182,9 @@ class ConvaiClient:
         if code not in (ErrorCode.CONVAI_BUSY, *excused):
             breaker.heard(result, began)
         if isinstance(result, ConvaiTokensError):
+            if result.retry_after is None and breaker is self.breaker:
+                # What is true of this moment: at once, unless the breaker is open.
+                result.retry_after = max(breaker.pause_left, SOON)
             raise result
         return result
 

@@ -13,12 +13,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
-from convai_tokens.exceptions import ConvaiRefused, ErrorCode
+from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
 from tests.builders import (
+    hung_until_a_moment_ago,
     open_breaker,
-    open_breaker_whose_pause_is_over,
     open_session,
     own_statements,
 )
@@ -184,7 +184,7 @@ def test_promise_1_login_is_not_the_probe_that_waits_for_a_convai_that_hangs(
 ) -> None:
     convai_settings(READ_TIMEOUT=0.5)  # as long as the test waits for the background probe
     convai.set(hang=True)
-    open_breaker_whose_pause_is_over(get_client().breaker)
+    hung_until_a_moment_ago(get_client().breaker)
 
     errors = [log_in(path).json()["convai"]["error"] for _ in range(3)]
 
@@ -210,7 +210,7 @@ def test_promise_1_login_gets_a_token_again_once_a_background_probe_was_answered
     """Whatever Convai says of a token that doesn't exist: whoever answers doesn't hang."""
     convai.set(**answer)
     breaker = get_client().breaker
-    open_breaker_whose_pause_is_over(breaker)
+    hung_until_a_moment_ago(breaker)
 
     first = log_in().json()["convai"]
     eventually(lambda: not breaker.pause_left)
@@ -242,7 +242,7 @@ def test_promise_1_login_stays_without_a_token_when_convai_answers_429_to_a_back
 ) -> None:
     convai.set(faults={"429": 1}, retry_after="42", fault_paths=["revoke"])
     breaker = get_client().breaker
-    open_breaker_whose_pause_is_over(breaker)
+    hung_until_a_moment_ago(breaker)
 
     log_in()
     eventually(no_background_probe)
@@ -258,13 +258,46 @@ def test_promise_1_login_succeeds_where_the_system_gives_no_thread_for_a_backgro
     def none_left(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    open_breaker_whose_pause_is_over(get_client().breaker)
+    hung_until_a_moment_ago(get_client().breaker)
     monkeypatch.setattr(threading.Thread, "start", none_left)
 
     response = log_in()
 
     assert response.status_code == 200
     assert response.json()["convai"]["error"]["code"] == "convai_unavailable"
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        {"hang": True},
+        {"faults": {"503": 1}},
+        {"faults": {"429": 1}, "retry_after": "1"},
+        {"reset": True},
+        {"in_front": "maintenance"},
+    ],
+    ids=str,
+)
+def test_promise_1_login_gets_a_token_for_whoever_waits_as_told_and_convai_is_well(
+    convai: Any,
+    convai_settings: Callable[..., None],
+    learner: Any,
+    log_in: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    outage: dict[str, Any],
+) -> None:
+    """On a site with a single kiosk, too: nobody else comes by to find out."""
+    monkeypatch.setattr(ConvaiUnavailable, "pause", 0.9)
+    convai_settings(READ_TIMEOUT=0.2, LOGIN_BUDGET=0.3)
+    convai.set(**outage)
+    told = [log_in().json()["convai"]["error"]["retryAfter"] for _ in range(4)]
+    convai.call("DELETE", "/switches")  # well again, from this very moment
+
+    time.sleep(told[-1])  # in real time, for a timer of the app's is what this is about
+    block = log_in().json()["convai"]
+
+    assert told[-1] == 1
+    assert block["apiAuthToken"] in convai.live()
 
 
 def test_promise_1_login_tells_the_vendors_retry_after(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from convai_tokens.convai.breaker import Breaker
-from convai_tokens.exceptions import ConvaiPaused, ConvaiUnavailable
+from convai_tokens.exceptions import ConvaiPaused, ConvaiUnavailable, ErrorCode
+
+LEAD = 3.0  # seconds that a background probe may take
 
 
 class Clock:
@@ -23,6 +25,11 @@ def fail(breaker: Breaker, times: int, **error: Any) -> None:
         breaker.heard(ConvaiUnavailable("down", **error))
 
 
+def hang(breaker: Breaker, times: int, **error: Any) -> None:
+    """Let so many calls get no answer in time."""
+    fail(breaker, times, code=ErrorCode.CONVAI_TIMEOUT, **error)
+
+
 def is_open(breaker: Breaker) -> bool:
     try:
         breaker.check()
@@ -33,6 +40,6 @@ def is_open(breaker: Breaker) -> bool:
 
 def starts_background_probe(breaker: Breaker) -> bool:
     """Tell whether a learner's call starts a background probe now; it doesn't go through then."""
-    left, start = breaker.learners_pause()
-    assert left > 0 or not start
-    return start
+    pause = breaker.learners_pause(LEAD)
+    assert pause.seconds > 0 or pause.probe_in is None
+    return pause.probe_in == 0

@@ -21,7 +21,14 @@ from convai_tokens.exceptions import (
     ErrorCode,
     TokenGone,
 )
-from tests.convai_tokens.convai.breakers import Clock, fail, is_open, starts_background_probe
+from tests.convai_tokens.convai.breakers import (
+    LEAD,
+    Clock,
+    fail,
+    hang,
+    is_open,
+    starts_background_probe,
+)
 
 
 def test_it_opens_after_some_failures_in_a_row(breaker: Breaker) -> None:
@@ -235,10 +242,10 @@ def test_a_breaker_that_closes_while_somebody_waits_for_its_lock_lets_them_throu
 
 def test_its_status_tells_which_calls_go_through(breaker: Breaker, clock: Clock) -> None:
     seen = [breaker._state.status]
-    fail(breaker, FAILURE_THRESHOLD)
+    hang(breaker, FAILURE_THRESHOLD)
     seen.append(breaker._state.status)
     clock.now += ConvaiUnavailable.pause
-    breaker.learners_pause()
+    breaker.learners_pause(LEAD)
     seen.append(breaker._state.status)
     breaker.heard("an answer", clock.now)
     seen.append(breaker._state.status)
@@ -249,9 +256,9 @@ def test_its_status_tells_which_calls_go_through(breaker: Breaker, clock: Clock)
 
     assert seen == [
         BreakerStatus.CLOSED,
-        BreakerStatus.OPEN,
+        BreakerStatus.HANGING,
         BreakerStatus.BACKGROUND_PROBE,
-        BreakerStatus.ANSWERED,
+        BreakerStatus.ANSWERING,
         BreakerStatus.PROBE,
         BreakerStatus.CLOSED,
     ]
@@ -260,7 +267,7 @@ def test_its_status_tells_which_calls_go_through(breaker: Breaker, clock: Clock)
 def test_a_closed_breaker_takes_no_lock(breaker: Breaker) -> None:
     with breaker._lock:  # which is not reentrant
         assert breaker.check() is None
-        assert breaker.learners_pause() == (0.0, False)
+        assert breaker.learners_pause(LEAD) == (0.0, None)
         breaker.heard("a token")
 
 

@@ -10,10 +10,11 @@ import time
 import pytest
 
 from convai_tokens.conf import Secret
-from convai_tokens.convai.breaker import Breaker
+from convai_tokens.convai.breaker import FAILURE_THRESHOLD, Breaker
 from convai_tokens.convai.bulkhead import Bulkhead
 from convai_tokens.convai.client import ConvaiClient
 from convai_tokens.exceptions import ConvaiPaused, ConvaiTokensError, ConvaiUnavailable, ErrorCode
+from tests.convai_tokens.convai.breakers import hang
 from tests.convai_tokens.convai.servers import (
     CALLS,
     GENERATED,
@@ -37,6 +38,13 @@ HANG_UPS = [pytest.param(reset, id="RST"), pytest.param(close, id="FIN")]
 def open_for_a_moment(breaker: Breaker) -> None:
     """Leave the breaker open, and its pause over."""
     breaker.heard(ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED, retry_after=0.001))
+    while breaker.pause_left:
+        time.sleep(0.001)
+
+
+def hung_a_moment_ago(breaker: Breaker) -> None:
+    """Open the breaker by calls that got no answer, and wait until the pause is over."""
+    hang(breaker, FAILURE_THRESHOLD, retry_after=0.001)
     while breaker.pause_left:
         time.sleep(0.001)
 
@@ -153,8 +161,6 @@ def test_a_first_stale_connection_of_generate_is_no_failure_and_a_second_is(serv
 def test_who_reserves_a_call_and_makes_none_is_no_probe(serve: Serve) -> None:
     client = client_of(serve(always(answer(200, GENERATED))).url)
     open_for_a_moment(client.breaker)
-    assert client.breaker.learners_pause()[1]
-    client.breaker.heard("an answer to the background probe")
 
     with pytest.raises(RuntimeError), client.reserve():
         raise RuntimeError("the learner session has ended")
@@ -227,7 +233,7 @@ def test_once_the_pause_is_over_a_call_that_changes_nothing_asks_whether_convai_
 ) -> None:
     server = serve(always(answer(404, {"error": "no such token"})))
     client = client_of(server.url)
-    open_for_a_moment(client.breaker)
+    hung_a_moment_ago(client.breaker)
 
     paused = client.why_unavailable()
     while client.why_unavailable():
@@ -247,8 +253,24 @@ def test_where_no_thread_is_left_for_a_background_probe_it_is_due_again_later(
         raise RuntimeError("can't start new thread")
 
     client = client_of("http://127.0.0.1:9")
-    open_for_a_moment(client.breaker)
+    hung_a_moment_ago(client.breaker)
     monkeypatch.setattr(threading.Thread, "start", none_left)
 
     assert isinstance(client.why_unavailable(), ConvaiPaused)
     assert client.breaker.pause_left > 0
+
+
+@pytest.mark.parametrize("verb", ["generate", "extend"])
+def test_while_the_breaker_is_closed_a_learner_may_try_again_soon(verb: str, serve: Serve) -> None:
+    client = client_of(serve(always(answer(500))).url)
+
+    waits = [outcome_of(verb, client).retry_after for _ in range(4)]
+
+    assert waits[:2] == [1.0, 1.0]
+    assert waits[2] == pytest.approx(ConvaiUnavailable.pause, abs=1)
+
+
+def test_what_convai_says_itself_is_passed_on(serve: Serve) -> None:
+    client = client_of(serve(always(answer(503, retry_after="40"))).url)
+
+    assert outcome_of("generate", client).retry_after == 40.0
