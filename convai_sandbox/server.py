@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import struct
@@ -16,6 +17,7 @@ from socketserver import TCPServer
 from .answers import Answer
 from .api import Call, State, verb_of
 from .control import CONTROLS
+from .guard import refusal
 from .parsing import RequestHandler
 from .switches import VERBS, Switches
 
@@ -99,6 +101,10 @@ class Handler(RequestHandler):
         """Answer one call of any method; named ``do_POST`` and so on below."""
         path, _, query = self.path.partition("?")
         state = self.server.state
+        if refused := refusal(path, self.fields):
+            self.close_connection = True  # its body stays unread
+            self._send(Answer(403, json.dumps({"detail": refused}).encode()))
+            return
         methods = CONTROLS.get(path)
         body = self._body(MAX_BODY if methods is None else MAX_CONTROL_BODY)
         if body is None:

@@ -59,7 +59,7 @@ def generate(sandbox: Sandbox) -> str:
 def sent(sandbox: Sandbox, verb: str = "generate") -> Iterator[socket.socket]:
     """Send the call for ``verb`` over a bare socket, and leave the answer to the test."""
     with socket.create_connection(("127.0.0.1", sandbox.port), timeout=10) as connection:
-        head = f"POST {VERBS[verb]} HTTP/1.1\r\nHost: sandbox\r\nCONVAI-API-KEY: {KEY}\r\n"
+        head = f"POST {VERBS[verb]} HTTP/1.1\r\nHost: 127.0.0.1\r\nCONVAI-API-KEY: {KEY}\r\n"
         connection.sendall(f"{head}Content-Length: 2\r\n\r\n{{}}".encode())
         yield connection
 
