@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from django.core.exceptions import ImproperlyConfigured
 
-from .environment import BASE_DIR, database, env, secret, words
+from .environment import BASE_DIR, cache, database, env, secret, words
+from .secret import Secret
 
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 # Plain http, for the demo and for tests on loopback.
@@ -52,7 +53,7 @@ CONVAI_TOKENS = {
     "BASE_URL": env.str("CONVAI_BASE_URL", default="https://api.convai.com"),
 }
 if encryption_keys := words("CONVAI_ENCRYPTION_KEYS"):
-    CONVAI_TOKENS["ENCRYPTION_KEYS"] = encryption_keys
+    CONVAI_TOKENS["ENCRYPTION_KEYS"] = [Secret(key) for key in encryption_keys]
 
 ROOT_URLCONF = "lms_site.urls"
 WSGI_APPLICATION = "lms_site.wsgi.application"
@@ -74,7 +75,7 @@ TEMPLATES = [
 
 DATABASES = {"default": database(default=BASE_DIR / "db.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = {"default": env.cache_url("DJANGO_CACHE_URL", default="locmemcache://")}
+CACHES = {"default": cache()}
 SESSION_ENGINE = env.str("DJANGO_SESSION_ENGINE", default="django.contrib.sessions.backends.db")
 
 AUTH_PASSWORD_VALIDATORS = [

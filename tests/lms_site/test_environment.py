@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def test_sqlite_is_tuned_for_concurrent_logins() -> None:
     database = setting("s.DATABASES['default']", **PRODUCTION)
 
     assert database["NAME"] == str(ROOT / "db.sqlite3")
+    assert "OwnersConnection" in database["OPTIONS"].pop("factory")
     assert database["OPTIONS"] == {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
@@ -100,3 +102,101 @@ def test_a_blank_list_is_empty_and_white_space_around_words_goes() -> None:
         "b",
     ]
     assert setting(expression, **{**PRODUCTION, "DJANGO_ALLOWED_HOSTS": " "}) == []
+
+
+USE_DATABASE = """
+import os
+os.umask(0o022)
+from lms_site import wsgi
+from django.db import connection
+connection.cursor().execute("CREATE TABLE a (b)")
+"""
+
+
+def test_a_new_sqlite_file_is_its_owners_alone_with_all_that_stands_beside_it(
+    tmp_path: Path,
+) -> None:
+    database = tmp_path / "lms.sqlite3"
+
+    done = run(
+        "-c",
+        f"{USE_DATABASE}os.system('ls -l {tmp_path}')",
+        **PRODUCTION,
+        DATABASE_URL=f"sqlite:///{database}",
+    )
+
+    shown = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert {words[-1]: words[0] for words in shown} == {
+        f"lms.sqlite3{end}": "-rw-------" for end in ("", "-wal", "-shm")
+    }, done.stderr
+
+
+def test_an_sqlite_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    database = tmp_path / "lms.sqlite3"
+    database.touch()
+    database.chmod(0o640)
+
+    run("-c", USE_DATABASE, **PRODUCTION, DATABASE_URL=f"sqlite:///{database}")
+
+    assert stat.S_IMODE(database.stat().st_mode) == 0o640
+    assert database.stat().st_size > 0
+
+
+def test_a_database_file_that_cannot_be_made_is_told_in_djangos_words(tmp_path: Path) -> None:
+    missing = f"sqlite:///{tmp_path}/none/lms.sqlite3"
+
+    done = run("manage.py", "migrate", **PRODUCTION, DATABASE_URL=missing)
+
+    assert "OperationalError: unable to open database file" in done.stderr
+
+
+def test_a_database_in_memory_leaves_no_file() -> None:
+    done = run("manage.py", "migrate", **PRODUCTION, DATABASE_URL="sqlite://:memory:")
+
+    assert done.returncode == 0, done.stderr
+    assert not (ROOT / ":memory:").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "backend", "location"),
+    [
+        ("", "locmem.LocMemCache", ""),
+        ("dbcache://lms_cache", "db.DatabaseCache", "lms_cache"),
+        ("rediscache://:pw@a:6379/0", "redis.RedisCache", "redis://:pw@a:6379/0"),
+        ("rediscache://a:1,b:2/0", "redis.RedisCache", ["redis://a:1/0", "redis://b:2/0"]),
+    ],
+)
+def test_the_cache_is_what_its_url_says_and_forgets_no_login(
+    url: str, backend: str, location: object
+) -> None:
+    cache = setting("s.CACHES['default']", **{**PRODUCTION, "DJANGO_CACHE_URL": url})
+
+    assert cache["BACKEND"] == f"django.core.cache.backends.{backend}"
+    assert cache["LOCATION"] == location
+    assert (
+        setting(
+            "__import__('django.core.cache').core.cache.cache._max_entries",
+            **{**PRODUCTION, "DJANGO_CACHE_URL": url},
+            DJANGO_SETTINGS_MODULE="lms_site.settings",
+        )
+        == 100_000
+    )
+
+
+HOLD_AND_OPEN = """
+import sqlite3, subprocess, sys
+from lms_site.environment import OwnersConnection
+database = sys.argv[1]
+holder = OwnersConnection(database)
+holder.execute("BEGIN EXCLUSIVE")
+OwnersConnection(database)
+write = f"import sqlite3; sqlite3.connect({database!r}, timeout=0).execute('CREATE TABLE a (b)')"
+print(subprocess.run([sys.executable, "-c", write], capture_output=True, text=True).stderr)
+"""
+
+
+def test_one_more_connection_leaves_the_locks_of_the_others(tmp_path: Path) -> None:
+    # A process that closes a file loses all its locks on it, whoever took them (POSIX).
+    done = run("-W", "ignore", "-c", HOLD_AND_OPEN, str(tmp_path / "lms.sqlite3"), **PRODUCTION)
+
+    assert "database is locked" in done.stdout, done.stderr
