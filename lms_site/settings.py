@@ -14,6 +14,7 @@ DEBUG = env.bool("DJANGO_DEBUG", default=False)
 INSECURE_HTTP = DEBUG or env.bool("DJANGO_INSECURE_HTTP", default=False)
 
 SECRET_KEY = secret("DJANGO_SECRET_KEY", "django-insecure-only-for-debug" if DEBUG else "")
+BEHIND_PROXY = env.bool("DJANGO_BEHIND_PROXY", default=False)
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "DJANGO_SECRET_KEY is missing. Copy .env.example to .env and set it there, name a file "
@@ -105,6 +106,13 @@ REST_KNOX = {
     "EXPIRY_DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
 }
 
+    # The second is for a whole school behind one address, at nine o'clock.
+    "DEFAULT_THROTTLE_RATES": {
+        "login_name": f"{env.int('DJANGO_LOGINS_PER_NAME', default=10)}/min",
+        "login_address": f"{env.int('DJANGO_LOGINS_PER_ADDRESS', default=1200)}/min",
+    },
+    # Without a proxy, X-Forwarded-For is the client's own word on its address.
+    "NUM_PROXIES": int(BEHIND_PROXY),
 LANGUAGE_CODE = "en-us"
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -126,7 +134,11 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = not INSECURE_HTTP
 CSRF_COOKIE_SECURE = not INSECURE_HTTP
-if env.bool("DJANGO_BEHIND_PROXY", default=False):
+if not INSECURE_HTTP:
+    # Browsers take a cookie of such a name from this very host alone, over https.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+if BEHIND_PROXY:
     # Only behind a proxy that sets this header itself: a client's own would be believed.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from .authentication import BearerAuthentication
 from .credentials import learner_data, user_of_credentials
+from .throttles import LOGIN_THROTTLES
 
 
 class Login(knox.LoginView):  # type: ignore[misc]
@@ -22,6 +23,7 @@ class Login(knox.LoginView):  # type: ignore[misc]
     # Nobody, so that a stale token of an earlier login doesn't turn this one away.
     authentication_classes: list[type[BaseAuthentication]] = []
     permission_classes = [AllowAny]
+    throttle_classes = LOGIN_THROTTLES
 
     def post(self, request: Request, format: str | None = None) -> Response:  # noqa: A002 - knox's
         request.user = user_of_credentials(request)

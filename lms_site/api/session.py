@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from .authentication import CsrfSessionAuthentication
 from .credentials import learner_data, user_of_credentials
+from .throttles import LOGIN_THROTTLES
 
 
 class Csrf(APIView):
@@ -30,6 +31,7 @@ class Login(APIView):
 
     authentication_classes = [CsrfSessionAuthentication]
     permission_classes = [AllowAny]
+    throttle_classes = LOGIN_THROTTLES
 
     def post(self, request: Request) -> Response:
         user = user_of_credentials(request)

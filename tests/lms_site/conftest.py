@@ -9,12 +9,12 @@ import pytest
 from convai_sandbox.process import Sandbox
 from lms_site.demo.processes import Site
 from lms_site.demo.throwaway import ThrowAway
-from tests.lms_site.lms import LMS
+from tests.lms_site.lms import LMS, UNTHROTTLED
 
 
 @pytest.fixture(scope="session")
 def lms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LMS]:
     with Sandbox() as sandbox:
         site = ThrowAway.make(tmp_path_factory.mktemp("lms"), sandbox.url)
-        with Site(site.environment, site.log) as server:
+        with Site(site.environment | UNTHROTTLED, site.log) as server:
             yield LMS(server.url, site, sandbox)

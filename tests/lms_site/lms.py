@@ -12,6 +12,9 @@ from convai_sandbox.process import Sandbox
 from lms_site.demo.processes import direct_http
 from lms_site.demo.throwaway import ThrowAway
 
+# For tests that log the same learner in time and again.
+UNTHROTTLED = {"DJANGO_LOGINS_PER_NAME": "1000000", "DJANGO_LOGINS_PER_ADDRESS": "1000000"}
+
 
 @dataclass(frozen=True)
 class LMS:

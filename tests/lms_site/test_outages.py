@@ -13,6 +13,7 @@ import requests
 from convai_sandbox.process import Sandbox
 from lms_site.demo.processes import Site, direct_http, run
 from lms_site.demo.throwaway import ThrowAway
+from tests.lms_site.lms import UNTHROTTLED
 
 DAYS: list[dict[str, Any]] = [
     {},  # stopped
@@ -65,7 +66,7 @@ def test_logins_and_logouts_go_on_and_the_sweep_leaves_nothing_alive(made: Any, 
     sandbox.reset()
     learner = throw_away.accounts["learner"]
     with (
-        Site(throw_away.environment, throw_away.log) as site,
+        Site(throw_away.environment | UNTHROTTLED, throw_away.log) as site,
         direct_http() as by_bearer,
         direct_http() as by_cookie,
     ):
