@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from ..secret import Secret
 from .errors import InvalidCredentials
+
+
+class PasswordField(serializers.CharField):
+    """Gives a string that no debug page and no crash report shows, whichever frame holds it."""
+
+    def to_internal_value(self, data: Any) -> Secret:
+        return Secret(super().to_internal_value(data))
 
 
 class CredentialsSerializer(serializers.Serializer[None]):
     """The body of a login. A ``device`` beside them is for the audit, and not read here."""
 
     username = serializers.CharField(max_length=150)
-    password = serializers.CharField(max_length=1024, trim_whitespace=False)
+    password = PasswordField(max_length=1024, trim_whitespace=False)
 
 
 def user_of_credentials(request: Request) -> User:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from rest_framework import status, views
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
@@ -19,6 +20,12 @@ class InvalidCredentials(APIException):
     auth_header = "Bearer"  # a 401 has to name a scheme
 
 
+class TooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+    default_detail = "The body of the request is too large."
+
+
 def error_body(code: str, message: str) -> dict[str, Any]:
     """Return the one shape that every error of the site has."""
     return {"error": {"code": code, "message": message}}
@@ -26,6 +33,8 @@ def error_body(code: str, message: str) -> dict[str, Any]:
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Give DRF's answer to an exception the site's shape; None leaves it to Django's 500."""
+    if isinstance(exc, RequestDataTooBig):
+        exc = TooLarge()
     response = views.exception_handler(exc, context)
     if response is None:
         return None

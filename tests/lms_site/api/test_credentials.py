@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from traceback import walk_tb
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.signals import got_request_exception
+from django.test import Client
+from django.views.debug import ExceptionReporter
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
 from lms_site.api.credentials import learner_data, user_of_credentials
 from lms_site.api.errors import InvalidCredentials
+from lms_site.api.parsers import JSONParser
+from lms_site.api.session import Login
+from lms_site.api.throttles import LoginThrottle
 from tests.conftest import PASSWORD
 from tests.lms_site.lms import LMS, browser, error_code
 
@@ -67,3 +75,45 @@ def test_a_user_who_was_deactivated_is_told_no_more_than_a_wrong_password(
 
     with pytest.raises(InvalidCredentials):
         user_of_credentials(request)
+
+
+@pytest.fixture
+def crash(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the database fail a login at its deepest, under the site's own parser."""
+    settings.ROOT_URLCONF = "lms_site.urls"
+    monkeypatch.setattr(Login, "parser_classes", [JSONParser])
+    monkeypatch.setattr(LoginThrottle, "rate", "9/min", raising=False)
+
+    def fail(self: Any, encoded: str) -> None:
+        raise RuntimeError("the database has gone")
+
+    monkeypatch.setattr(User, "check_password", fail)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_no_page_and_no_report_of_a_crash_shows_the_password(
+    crash: None, learner: User, settings: Any, debug: bool
+) -> None:
+    settings.DEBUG = debug
+    reports: list[str] = []
+
+    def report(**kwargs: Any) -> None:
+        reporter = ExceptionReporter(kwargs["request"], *sys.exc_info())
+        reports.append(reporter.get_traceback_html() + reporter.get_traceback_text())
+        # What another reporter takes of each frame.
+        frames = [frame for frame, _ in walk_tb(sys.exc_info()[2])]
+        reports.append("\n".join(repr(frame.f_locals) for frame in frames))
+
+    got_request_exception.connect(report)
+    body = {"username": "learner", "password": "canary-password"}
+    client = Client(raise_request_exception=False)
+
+    response = client.post("/api/session/login/", body, content_type="application/json")
+    got_request_exception.disconnect(report)
+
+    shown = [response.content.decode(), *reports]
+    assert response.status_code == 500
+    assert ("the database has gone" in shown[0]) is debug
+    assert "check_password" in reports[0]
+    assert "validated_data" in reports[0] or "serializer" in reports[1]
+    assert not any("canary-password" in each for each in shown)
