@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "convai_tokens",
 ]
 
+    "lms_site",
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
