@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
+from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -12,9 +14,9 @@ from .secret import Secret
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 # Plain http, for the demo and for tests on loopback.
 INSECURE_HTTP = DEBUG or env.bool("DJANGO_INSECURE_HTTP", default=False)
+BEHIND_PROXY = env.bool("DJANGO_BEHIND_PROXY", default=False)
 
 SECRET_KEY = secret("DJANGO_SECRET_KEY", "django-insecure-only-for-debug" if DEBUG else "")
-BEHIND_PROXY = env.bool("DJANGO_BEHIND_PROXY", default=False)
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "DJANGO_SECRET_KEY is missing. Copy .env.example to .env and set it there, name a file "
@@ -34,14 +36,14 @@ INSTALLED_APPS = [
     "rest_framework",
     "knox",
     "convai_tokens",
+    "lms_site",
 ]
 
-    "lms_site",
 MIDDLEWARE = [
+    "lms_site.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "lms_site.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -80,6 +82,9 @@ DATABASES = {"default": database(default=BASE_DIR / "db.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": cache()}
 SESSION_ENGINE = env.str("DJANGO_SESSION_ENGINE", default="django.contrib.sessions.backends.db")
+# A forgotten kiosk logs its learner out: each request starts the minutes anew.
+SESSION_COOKIE_AGE = 60 * env.int("DJANGO_SESSION_IDLE_MINUTES", default=30)
+SESSION_SAVE_EVERY_REQUEST = True
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -101,13 +106,6 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["lms_site.api.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "lms_site.api.errors.exception_handler",
-}
-REST_KNOX = {
-    "AUTH_HEADER_PREFIX": "Bearer",
-    "TOKEN_TTL": timedelta(hours=10),
-    "EXPIRY_DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
-}
-
     # The second is for a whole school behind one address, at nine o'clock.
     "DEFAULT_THROTTLE_RATES": {
         "login_name": f"{env.int('DJANGO_LOGINS_PER_NAME', default=10)}/min",
@@ -115,13 +113,23 @@ REST_KNOX = {
     },
     # Without a proxy, X-Forwarded-For is the client's own word on its address.
     "NUM_PROXIES": int(BEHIND_PROXY),
+}
+REST_KNOX = {
+    "AUTH_HEADER_PREFIX": "Bearer",
+    "TOKEN_TTL": timedelta(hours=10),
+    "EXPIRY_DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
+}
+
 LANGUAGE_CODE = "en-us"
 USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
-# The apps' files are served from where they are: nobody has to run collectstatic.
+# Where collectstatic copies the apps' files to, for a proxy that serves them. Nobody has to: the
+# site serves them from where they are, and then WhiteNoise need not warn of the missing folder.
+STATIC_ROOT = Path(env.str("DJANGO_STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
 WHITENOISE_USE_FINDERS = True
+warnings.filterwarnings("ignore", "No directory at: ")
 
 # Secure unless told otherwise: everything over https, for this host and those below it.
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
@@ -130,7 +138,9 @@ SECURE_HSTS_SECONDS = (
     0 if INSECURE_HTTP else env.int("DJANGO_HSTS_SECONDS", default=30 * 24 * 60 * 60)
 )
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-SECURE_HSTS_PRELOAD = True
+# On a browser's preload list a host stays for months, with all below it: a choice, no default.
+SECURE_HSTS_PRELOAD = env.bool("DJANGO_HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
