@@ -18,6 +18,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from .secret import Secret
+
 if TYPE_CHECKING:
     # Settings are read before Django has loaded its models.
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -26,19 +28,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MIN_KEY_LENGTH = 32
-
-
-class Secret(str):
-    """A string that looks like ``***`` wherever Python shows its ``repr``.
-
-    Debug pages and crash reports print the ``repr`` of local variables, and so of every dict and
-    list that holds one. It is a ``str`` in all else, so that it serialises as what it is.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
 
 
 def is_loopback(host: str | None) -> bool:

@@ -18,9 +18,10 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 from django.utils import timezone
 
-from .conf import AppSettings, Secret, app_settings
+from .conf import AppSettings, app_settings
 from .exceptions import ConvaiTokensError, EndUserBlank, Misconfigured
 from .lifecycle.issuing import Issued
+from .secret import Secret
 
 logger = logging.getLogger("convai_tokens")
 

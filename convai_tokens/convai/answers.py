@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from ..conf import Secret
 from ..exceptions import (
     ConvaiRefused,
     ConvaiTokensError,
@@ -23,6 +22,7 @@ from ..exceptions import (
     TokenGone,
     TokenRejected,
 )
+from ..secret import Secret
 from .times import Lifetime, lifetime_of, one_hour, seconds_of
 
 Verb = Literal["generate", "extend", "revoke"]

@@ -14,8 +14,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Self, TypeVar
 
-from ..conf import Secret, app_settings
+from ..conf import app_settings
 from ..exceptions import ConvaiPaused, ConvaiTokensError, ConvaiUnavailable, ErrorCode
+from ..secret import Secret
 from .answers import (
     GeneratedToken,
     Verb,

@@ -21,8 +21,9 @@ from urllib.parse import urlsplit
 from urllib3 import BaseHTTPResponse
 
 from .. import __version__
-from ..conf import AppSettings, Secret, app_settings
+from ..conf import AppSettings, app_settings
 from ..exceptions import ConvaiRefused, ConvaiTokensError, ConvaiUnavailable, ErrorCode
+from ..secret import Secret
 from .answers import PATHS, Verb
 from .connections import Connection, tls_context
 from .deadline import call_within

@@ -15,9 +15,10 @@ from typing import TypeVar
 
 from django.utils import timezone
 
-from ..conf import Secret, app_settings
+from ..conf import app_settings
 from ..convai.client import ConvaiClient
 from ..exceptions import ConvaiTokensError, ErrorCode, TokenGone
+from ..secret import Secret
 from .network import TRY_LATER
 from .step import Finding, failed, ok, warning
 

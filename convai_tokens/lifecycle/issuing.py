@@ -19,7 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from .. import signals
-from ..conf import Secret, app_settings
+from ..conf import app_settings
 from ..convai.answers import GeneratedToken
 from ..convai.client import get_client
 from ..exceptions import (
@@ -41,6 +41,7 @@ from ..models import (
     TokenStatus,
     database,
 )
+from ..secret import Secret
 from .audit import record, send_on_commit
 from .credential import Credential
 from .ending import dispatch_on_commit, end_session, mark_for_revocation

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from ..conf import Secret, app_settings
+from ..conf import app_settings
 from ..exceptions import SealBroken
+from ..secret import Secret
 
 VERSION = "v1."
 NONCE_BYTES = 12  # what NIST SP 800-38D recommends for GCM

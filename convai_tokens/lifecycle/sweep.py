@@ -34,7 +34,7 @@ SEEN_KEY = "convai_tokens.sweep_seen"
 
 
 class Step(NamedTuple):
-    """A step of tidying up; ``name`` is that of its count in the report."""
+    """A step of tidying up; ``name`` is that of its count, a field of ``SweepReport``."""
 
     name: str
     run: Callable[[tidying.Stopped], int]

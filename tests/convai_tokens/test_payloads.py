@@ -13,7 +13,7 @@ import time_machine
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 
-from convai_tokens.conf import Secret, app_settings
+from convai_tokens.conf import app_settings
 from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, EndUserBlank, ErrorCode
 from convai_tokens.lifecycle.issuing import Issued
 from convai_tokens.models import ConvaiToken
@@ -29,6 +29,7 @@ from convai_tokens.payloads import (
     nested,
     retry_after,
 )
+from convai_tokens.secret import Secret
 
 ConvaiSettings = Callable[..., None]
 

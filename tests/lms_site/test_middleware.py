@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,10 @@ from typing import Any
 import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from lms_site.middleware import POLICY, ContentSecurityPolicyMiddleware
-from tests.convai_tokens.admin.browsing import ARGUMENTS, Staff, find
+from tests.browsing import Staff, chromium
 from tests.lms_site.lms import LMS, bearer
 
 HEADER = "Content-Security-Policy"
@@ -71,21 +68,8 @@ def test_djangos_debug_pages_alone_have_none(
 
 @pytest.fixture
 def staff(lms: LMS, tmp_path: Path) -> Iterator[Staff]:
-    """A Chromium that notes what its console says. Without one: a failure in CI, else a skip."""
-    program, driver = find("chromium", "chromium-browser", "google-chrome"), find("chromedriver")
-    if program is None or driver is None:
-        missing = "No Chromium with chromedriver was found."
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for argument in [*ARGUMENTS, f"--user-data-dir={tmp_path}"]:
-        options.add_argument(argument)
-    chrome = webdriver.Chrome(options=options, service=Service(executable_path=driver))
-    yield Staff(chrome, lms.url)
-    chrome.quit()
+    with chromium(tmp_path) as browser:
+        yield Staff(browser, lms.url)
 
 
 def console(staff: Staff) -> list[str]:

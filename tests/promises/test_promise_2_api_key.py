@@ -17,10 +17,10 @@ from django.views.debug import ExceptionReporter
 from rest_framework.renderers import JSONRenderer
 
 from convai_sandbox.process import Sandbox
-from convai_tokens.conf import Secret
 from convai_tokens.convai.client import get_client
 from convai_tokens.exceptions import ConvaiTokensError
 from convai_tokens.models import ConvaiToken
+from convai_tokens.secret import Secret
 
 KEY = django_settings.CONVAI_TOKENS["API_KEY"]
 PREFIX = "CANARYTOKEN"

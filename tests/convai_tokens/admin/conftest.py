@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
 from convai_tokens.models import EndReason, TokenEvent, TokenStatus
-from tests.convai_tokens.admin.browsing import ARGUMENTS, Staff, find
+from tests.browsing import Staff, chromium
 from tests.convai_tokens.admin.rows import (
     EVENTS,
     SESSIONS,
@@ -72,21 +70,9 @@ def three_tokens(db: None) -> None:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """A Chromium of its own for each test. Without one: a failure in CI, a skip elsewhere."""
-    program, driver = find("chromium", "chromium-browser", "google-chrome"), find("chromedriver")
-    if program is None or driver is None:
-        missing = "No Chromium with chromedriver was found."
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in [*ARGUMENTS, f"--user-data-dir={tmp_path}"]:
-        options.add_argument(argument)
-    # An explicit path: selenium's manager would look for a driver to download.
-    chrome = webdriver.Chrome(options=options, service=Service(executable_path=driver))
-    yield chrome
-    chrome.quit()
+    """A Chromium of its own for each test."""
+    with chromium(tmp_path) as shown:
+        yield shown
 
 
 @pytest.fixture

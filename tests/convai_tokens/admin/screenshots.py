@@ -15,8 +15,8 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from convai_tokens.models import ConvaiToken, EndReason, TokenStatus
+from tests.browsing import Staff
 from tests.conftest import PASSWORD
-from tests.convai_tokens.admin.browsing import Staff
 from tests.convai_tokens.admin.rows import TOKENS, make_session, make_token
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

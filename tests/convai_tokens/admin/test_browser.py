@@ -11,8 +11,8 @@ from django.contrib.auth.models import Permission
 from selenium.webdriver.common.by import By
 
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent
+from tests.browsing import Staff
 from tests.conftest import PASSWORD
-from tests.convai_tokens.admin.browsing import Staff
 from tests.convai_tokens.admin.rows import SESSIONS, TOKENS
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -17,10 +17,10 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from convai_tokens.conf import Secret
 from convai_tokens.convai import client as client_module
 from convai_tokens.convai.client import ConvaiClient
 from convai_tokens.exceptions import ConvaiTokensError
+from convai_tokens.secret import Secret
 
 ConvaiSettings = Callable[..., None]
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from convai_tokens.conf import Secret, app_settings
+from convai_tokens.conf import app_settings
 from convai_tokens.convai.answers import GeneratedToken, answered_probe
 from convai_tokens.convai.times import Lifetime
 from convai_tokens.exceptions import MAX_TEXT, ConvaiTokensError, ConvaiUnavailable
+from convai_tokens.secret import Secret
 from tests.convai_tokens.convai.vendor_answers import (
     KEY_TEXTS,
     NOW,

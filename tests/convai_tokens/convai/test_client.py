@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from convai_tokens.conf import Secret
 from convai_tokens.convai import client as client_module
 from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
+from convai_tokens.secret import Secret
 from tests.convai_tokens.convai.servers import (
     ENDS,
     GENERATED,

@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from convai_tokens.conf import Secret
 from convai_tokens.convai.breaker import FAILURE_THRESHOLD, Breaker
 from convai_tokens.convai.bulkhead import Bulkhead
 from convai_tokens.convai.client import ConvaiClient
 from convai_tokens.exceptions import ConvaiPaused, ConvaiTokensError, ConvaiUnavailable, ErrorCode
+from convai_tokens.secret import Secret
 from tests.convai_tokens.convai.breakers import hang
 from tests.convai_tokens.convai.servers import (
     CALLS,

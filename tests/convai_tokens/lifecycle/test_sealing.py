@@ -14,7 +14,7 @@ from django.test import override_settings
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from convai_tokens.conf import MIN_KEY_LENGTH, Secret
+from convai_tokens.conf import MIN_KEY_LENGTH
 from convai_tokens.exceptions import SealBroken
 from convai_tokens.lifecycle.sealing import (
     credential_digest,
@@ -24,6 +24,7 @@ from convai_tokens.lifecycle.sealing import (
     seal,
     unseal,
 )
+from convai_tokens.secret import Secret
 
 ConvaiSettings = Callable[..., None]
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import pytest
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
@@ -26,8 +32,30 @@ ARGUMENTS = [
 ]
 
 
-def find(*names: str) -> str | None:
+def _find(*names: str) -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
+
+
+@contextmanager
+def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
+    """A Chromium that notes what its console says. Without one: a failure in CI, else a skip."""
+    program, driver = _find("chromium", "chromium-browser", "google-chrome"), _find("chromedriver")
+    if program is None or driver is None:
+        missing = "No Chromium with chromedriver was found."
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for argument in [*ARGUMENTS, f"--user-data-dir={profile}"]:
+        options.add_argument(argument)
+    # An explicit path: selenium's manager would look for a driver to download.
+    browser = webdriver.Chrome(options=options, service=Service(executable_path=driver))
+    try:
+        yield browser
+    finally:
+        browser.quit()
 
 
 class Staff:
