@@ -84,7 +84,7 @@ def issue_token(request: HttpRequest | Request) -> dict[str, Any]:
     try:
         session = open_for_request(http, user, credential_of_request(request))
         issued = generate(session, budget=app_settings.LOGIN_BUDGET)
-        return fields(issued_block(user, issued))
+        return fields(issued_block(user, issued)) | {"apiAuthToken": issued.value.reveal()}
     except (ConvaiTokensError, ImproperlyConfigured) as error:
         return fields(failed_block(user, told(error)))
 

@@ -54,9 +54,14 @@ def _is_safe_url(value: Any) -> bool:
     return bool(host) and (url.scheme == "https" or (url.scheme == "http" and is_loopback(host)))
 
 
+def _is_text(value: Any, length: int = 1) -> bool:
+    text = value.reveal() if isinstance(value, Secret) else value
+    return isinstance(text, str) and len(text.strip()) >= length
+
+
 def _are_keys(value: Any) -> bool:
     def is_key(key: Any) -> bool:
-        return isinstance(key, str) and len(key.strip()) >= MIN_KEY_LENGTH
+        return _is_text(key, MIN_KEY_LENGTH)
 
     is_list = isinstance(value, (list, tuple)) and bool(value)
     return value is None or (is_list and all(map(is_key, value)))
@@ -75,7 +80,7 @@ class Kind:
 TABLE_HINT = "See the table of settings in docs/settings.md for the units and defaults."
 API_KEY = Kind(
     "a text that isn't blank, or a callable that returns one",
-    lambda value: callable(value) or (isinstance(value, str) and bool(value.strip())),
+    lambda value: callable(value) or _is_text(value),
     "E001",
     "Set it to your Convai API key, read from the environment or a secrets store, or to a "
     "callable that returns it.",
@@ -143,13 +148,13 @@ class Setting(Generic[T]):
         Raises ``ImproperlyConfigured`` when it is what the setting must never be: nobody may have
         run the checks.
         """
-        value = self.given()
-        if value is not self._accepted:
-            if problem := self._problem_of(value):
+        # No local variable holds it where something is raised: it may be a secret.
+        if self.given() is not self._accepted:
+            if problem := self.problem():
                 name, hint = self.name, self.kind.hint
                 raise ImproperlyConfigured(f"CONVAI_TOKENS[{name!r}] {problem} {hint}")
-            self._accepted = value
-        return self._used(value)
+            self._accepted = self.given()
+        return self._used(self.given())
 
     def given(self) -> Any:
         """Return the project's value unchecked."""
@@ -196,7 +201,7 @@ def configured() -> dict[str, Any]:
 class AppSettings:
     """``app_settings.NAME``: the project's value, or the default."""
 
-    API_KEY: Setting[str | Callable[[], str]] = Setting(
+    API_KEY: Setting[str | Secret | Callable[[], str | Secret]] = Setting(
         "", API_KEY, "the real key, or a callable that returns it (asked at each call)"
     )
     BASE_URL = Setting(
@@ -211,7 +216,7 @@ class AppSettings:
     MAX_CONCURRENT = Setting(
         8, COUNT, "learners' requests that may wait on Convai at once, per process"
     )
-    ENCRYPTION_KEYS: Setting[Sequence[str] | None] = Setting(
+    ENCRYPTION_KEYS: Setting[Sequence[str | Secret] | None] = Setting(
         None,
         KEYS,
         f"list of texts of {MIN_KEY_LENGTH} or more characters, newest first",
@@ -255,11 +260,10 @@ class AppSettings:
         A callable is called each time, so that a key rolled in a vault needs no restart. Raises
         ``ImproperlyConfigured`` when it is blank, or no header can carry it.
         """
-        value = AppSettings.API_KEY.given()
-        key = Secret(((value() if callable(value) else value) or "").strip())
+        key = _told_key(AppSettings.API_KEY.given())
         if not key:
-            raise ImproperlyConfigured("CONVAI_TOKENS['API_KEY'] is blank.")
-        if not (key.isascii() and key.isprintable()):
+            raise ImproperlyConfigured("CONVAI_TOKENS['API_KEY'] is blank, or no text.")
+        if not (key.reveal().isascii() and key.reveal().isprintable()):
             raise ImproperlyConfigured("CONVAI_TOKENS['API_KEY'] holds what no header can carry.")
         return key
 
@@ -269,7 +273,14 @@ class AppSettings:
         Source: ``ENCRYPTION_KEYS``, or Django's ``SECRET_KEY`` and its fallbacks.
         """
         fallbacks: list[Any] = settings.SECRET_KEY_FALLBACKS
-        return [Secret(key) for key in self.ENCRYPTION_KEYS or [settings.SECRET_KEY, *fallbacks]]
+        return [Secret.of(key) for key in self.ENCRYPTION_KEYS or [settings.SECRET_KEY, *fallbacks]]
+
+
+def _told_key(given: Any) -> Secret | None:
+    """Return what ``API_KEY`` tells, without the blanks around it; None if that is no text."""
+    told = given() if callable(given) else given
+    told = told.reveal() if isinstance(told, Secret) else told
+    return Secret(told.strip()) if isinstance(told, str) else None
 
 
 SETTINGS: dict[str, Setting[Any]] = {

@@ -21,7 +21,6 @@ from django.utils import timezone
 from .conf import AppSettings, app_settings
 from .exceptions import ConvaiTokensError, EndUserBlank, Misconfigured
 from .lifecycle.issuing import Issued
-from .secret import Secret
 
 logger = logging.getLogger("convai_tokens")
 
@@ -30,14 +29,15 @@ logger = logging.getLogger("convai_tokens")
 class LoginBlock:
     """What a learner's client is told: a token, or why there is none.
 
-    ``value`` and ``expires_at`` (aware UTC, by our clock) are None together, and then
-    ``error_code`` is set; ``clock_ahead`` is how far Convai's clock is ahead of ours, and
-    ``retry_after`` is in seconds, None when waiting won't help.
+    ``value`` stands in for the token: the response that holds it gets the token in its place, and
+    nothing else ever sees that. ``value`` and ``expires_at`` (aware UTC, by our clock) are None
+    together, and then ``error_code`` is set; ``clock_ahead`` is how far Convai's clock is ahead of
+    ours, and ``retry_after`` is in seconds, None when waiting won't help.
     """
 
     end_user_id: str | None
     end_user_name: str | None
-    value: Secret | None = None
+    value: str | None = None
     expires_at: datetime | None = None
     error_code: str = ""
     error_message: str = ""
@@ -70,7 +70,7 @@ def issued_block(user: AbstractBaseUser, issued: Issued) -> LoginBlock:
     """Return the block for a token."""
     identity, name = named_end_user(user)
     return LoginBlock(
-        identity, name, issued.value, issued.expires_at, clock_ahead=issued.clock_ahead
+        identity, name, issued.stand_in, issued.expires_at, clock_ahead=issued.clock_ahead
     )
 
 

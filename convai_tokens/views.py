@@ -35,7 +35,7 @@ from .lifecycle.credential import Credential
 from .lifecycle.ending import revoke_tokens
 from .lifecycle.issuing import Issued, extend, generate
 from .logins.credentials import SESSION_STACK, credential_of_request, open_for_request
-from .logins.response import forbid_caching
+from .logins.response import forbid_caching, hand_out
 from .logins.safety import told
 from .models import ConvaiToken, LearnerSession
 from .payloads import fields, issued_block, retry_after
@@ -152,7 +152,9 @@ class LearnerSessionView(APIView):
     def answer(self, issued: Issued) -> Response:
         """Return the token as the login block, at the root."""
         user = cast(AbstractBaseUser, self.request.user)
-        return Response(fields(issued_block(user, issued)))
+        response = Response(fields(issued_block(user, issued)))
+        hand_out(response, issued)
+        return response
 
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any

@@ -26,6 +26,7 @@ from django.utils import timezone
 
 from convai_tokens.lifecycle.sealing import fingerprint, seal
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
+from convai_tokens.secret import Secret
 
 from .ceiling import calls_per_second
 from .learners import make_users
@@ -212,8 +213,8 @@ def _fill(world: World, count: int) -> None:
                 id=row,
                 session=session,
                 status=TokenStatus.REVOKING,
-                sealed=seal(value, row, session.pk),
-                fingerprint=fingerprint(value),
+                sealed=seal(Secret(value), row, session.pk),
+                fingerprint=fingerprint(Secret(value)),
                 generated_at=now,
                 expires_at=expires,
                 owed_since=now,

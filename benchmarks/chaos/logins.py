@@ -25,6 +25,7 @@ from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.lifecycle.tidying import STALE
 from convai_tokens.models import ConvaiToken, TokenStatus
+from convai_tokens.secret import Secret
 
 from .hooks import COMMITTED, GENERATED
 from .learners import Learner, make_users
@@ -154,7 +155,10 @@ def _judge(kills: list[Kill], report: Report) -> None:
     unknown = Counter(
         tokens.filter(status=TokenStatus.UNKNOWN).values_list("session__username", flat=True)
     )
-    lost = [[value for value in kill.tokens if fingerprint(value) not in known] for kill in kills]
+    lost = [
+        [value for value in kill.tokens if fingerprint(Secret(value)) not in known]
+        for kill in kills
+    ]
     unaccounted = sum(
         max(len(values) - unknown[kill.learner], 0)
         for kill, values in zip(kills, lost, strict=True)

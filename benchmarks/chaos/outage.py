@@ -31,6 +31,7 @@ from django.utils import timezone
 from convai_tokens.lifecycle.revocation import lease
 from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.models import ConvaiToken, LearnerSession
+from convai_tokens.secret import Secret
 
 from .hooks import FAILED, REVOKED
 from .learners import Learner, make_users
@@ -236,7 +237,7 @@ def _judge(
     tokens, calls = ledger["tokens"], ledger["summary"]["answers"].get("/user/revoke-token", {})
     recorded = set(ConvaiToken.objects.values_list("fingerprint", flat=True))
     live = [token for token in tokens if token["status"] == "live"]
-    alive = sum(fingerprint(token["value"]) in recorded for token in live)
+    alive = sum(fingerprint(Secret(token["value"])) in recorded for token in live)
     carried_out = sum(token["revoke_count"] for token in tokens)
     ended = LearnerSession.objects.exclude(ended_at=None).count()
     themselves = world.killed_themselves()

@@ -20,6 +20,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from convai_tokens.secret import Secret
+
 from .client import PASSWORD, username
 
 BATCH = 2000
@@ -69,8 +71,8 @@ def seed_logins(count: int) -> list[str]:
     for token in tokens.bulk_create(live, BATCH):
         value = secrets.token_urlsafe(200)
         token.sealed, token.fingerprint = (
-            seal(value, token.pk, token.session_id),
-            fingerprint(value),
+            seal(Secret(value), token.pk, token.session_id),
+            fingerprint(Secret(value)),
         )
     tokens.bulk_update(live, ["sealed", "fingerprint"], 500)
     return bearers

@@ -69,9 +69,23 @@ class GeneratedToken:
 
 
 def generated_token(
-    status: int, headers: Mapping[str, str], body: bytes
+    status: int, headers: Mapping[str, str], body: Secret
 ) -> GeneratedToken | ConvaiTokensError:
     """Return the token in the answer to *generate*, or the outcome that the answer stands for."""
+    found = _value_and_time(status, headers, body)
+    if isinstance(found, ConvaiTokensError):
+        return found
+    value, time = found
+    return GeneratedToken(value, lifetime_of(time, headers))
+
+
+def _value_and_time(
+    status: int, headers: Mapping[str, str], body: Secret
+) -> tuple[Secret, object] | ConvaiTokensError:
+    """Return the token and its ``expirationTime`` as given, or the outcome.
+
+    By itself, as all that has the answer in a local variable: whatever logs, may show those.
+    """
     data = _read(body)
     failure = _failure("generate", status, headers, data)
     if failure is not None:
@@ -81,7 +95,7 @@ def generated_token(
     if not isinstance(value, str) or not _is_token(value):
         # A token may exist that nobody can name: hence maybe_done.
         return ConvaiUnavailable("Convai answered without a token.", maybe_done=True)
-    return GeneratedToken(Secret(value), lifetime_of(answer.get("expirationTime"), headers))
+    return Secret(value), answer.get("expirationTime")
 
 
 def _is_token(value: str) -> bool:
@@ -90,23 +104,31 @@ def _is_token(value: str) -> bool:
 
 
 def extended_until(
-    status: int, headers: Mapping[str, str], body: bytes
+    status: int, headers: Mapping[str, str], body: Secret
 ) -> Lifetime | ConvaiTokensError:
     """Return how long the token lives after *extend*, or the outcome.
 
     The answer isn't documented: without a time in it, the token lives for one hour from now.
     """
+    found = _times(status, headers, body)
+    if isinstance(found, ConvaiTokensError):
+        return found
+    return lifetime_of(found[0], headers) if found else one_hour(headers)
+
+
+def _times(
+    status: int, headers: Mapping[str, str], body: Secret
+) -> list[object] | ConvaiTokensError:
+    """Return the ``expirationTime`` as given, if there is one; or the outcome."""
     data = _read(body)
     failure = _failure("extend", status, headers, data)
     if failure is not None:
         return failure
-    if isinstance(data, dict) and "expirationTime" in data:
-        return lifetime_of(data["expirationTime"], headers)
-    return one_hour(headers)
+    return [data["expirationTime"]] if isinstance(data, dict) and "expirationTime" in data else []
 
 
 def confirmed_revoked(
-    status: int, headers: Mapping[str, str], body: bytes
+    status: int, headers: Mapping[str, str], body: Secret
 ) -> str | ConvaiTokensError:
     """Return in which words the answer confirms *revoke*, or the outcome."""
     data = _read(body)
@@ -114,7 +136,7 @@ def confirmed_revoked(
 
 
 def answered_probe(
-    status: int, headers: Mapping[str, str], body: bytes
+    status: int, headers: Mapping[str, str], body: Secret
 ) -> Literal[True] | ConvaiTokensError:
     """Return True for an answer to a background probe; an outcome if it says "later".
 
@@ -129,13 +151,13 @@ def answered_probe(
     return True
 
 
-def _read(body: bytes) -> object:
+def _read(body: Secret) -> object:
     """Return the body as JSON where it is JSON, else as text."""
     try:
-        data: object = json.loads(body)
+        data: object = json.loads(body.reveal())
         return data
     except (ValueError, RecursionError):
-        return Secret(body.decode("utf-8", "replace"))
+        return body.reveal()
 
 
 def _failure(

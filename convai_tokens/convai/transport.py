@@ -35,10 +35,12 @@ POOL_SIZE = 32  # connections that are kept; with fewer, threads that wait on Co
 # What zlib calls the formats. "deflate" is one of two: servers disagree.
 WINDOWS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 UNREADABLE = b"\xff"  # stands for a body that can't be decoded: it is no JSON, and not empty
+# The headers that are looked at: another one might echo a key or a token.
+HEADERS = ("Date", "Retry-After")
 
 T = TypeVar("T")
 # Turns status, headers and body into a result, or into the outcome that stands for a failure.
-Reader = Callable[[int, Mapping[str, str], bytes], T | ConvaiTokensError]
+Reader = Callable[[int, Mapping[str, str], Secret], T | ConvaiTokensError]
 
 
 class Transport:
@@ -143,10 +145,10 @@ class Transport:
             connection.request(
                 "POST",
                 url.path + PATHS[verb],
-                body=Secret(json.dumps({} if token is None else {"apiAuthToken": token})),
+                body=json.dumps({} if token is None else {"apiAuthToken": token.reveal()}),
                 headers={
                     "Host": url.netloc.rpartition("@")[2],
-                    "CONVAI-API-KEY": api_key,
+                    "CONVAI-API-KEY": api_key.reveal(),
                     "Content-Type": "application/json",
                     "Accept": "application/json",
                     "Accept-Encoding": "identity",
@@ -163,7 +165,8 @@ class Transport:
                 return ConvaiUnavailable("Convai's answer is over 64 kB.", maybe_done=True)
             # After a 1xx the answer is yet to come.
             connection.call.whole = response.status >= 200 and response.version == 11
-            return read(response.status, response.headers, body)
+            headers = {name: response.headers.get(name, "") for name in HEADERS}
+            return read(response.status, headers, body)
 
 
 def _close_all(idle: deque[Connection]) -> None:
@@ -180,8 +183,21 @@ def _is_framed(response: BaseHTTPResponse) -> bool:
     return len(set(lengths)) < 2 and all(re.fullmatch("[0-9]+", length) for length in lengths)
 
 
-def _body(response: BaseHTTPResponse) -> bytes | None:
-    """Return the body decoded, None where it is over 64 kB."""
+def text_of(body: bytes) -> Secret:
+    """Return a body as text; what isn't UTF-8 begins so that it is no JSON."""
+    try:
+        return Secret(body.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return Secret("\ufffd" + body.decode(errors="replace"))
+
+
+def _body(response: BaseHTTPResponse) -> Secret | None:
+    """Return the body as text, None where it is over 64 kB."""
+    content = _content(response)
+    return None if content is None else text_of(content)
+
+
+def _content(response: BaseHTTPResponse) -> bytes | None:
     raw = bytearray()
     # read1() returns what one receive brings; read() would wait for more.
     while chunk := response.read1(MAX_BODY, decode_content=False):

@@ -26,6 +26,7 @@ from ..lifecycle.sealing import seal, unseal
 from ..lifecycle.sweep import last_seen
 from ..lifecycle.tidying import lost_keys, sessions_of_key
 from ..models import ConvaiToken, EventKind, TokenEvent, TokenStatus, database
+from ..secret import Secret
 from .step import Finding, Status, failed, ok, skipped, warning
 
 KEY_GONE = "A key was taken away (a new SECRET_KEY counts), or processes have different settings."
@@ -117,7 +118,7 @@ def migrations() -> Finding:
 
 def encryption_keys() -> Finding:
     """Do the keys open the newest and oldest sealed values, and those that are owed?"""
-    unseal(seal("any value", 0, NOWHERE), 0, NOWHERE)  # raises if it doesn't open again
+    unseal(seal(Secret("any value"), 0, NOWHERE), 0, NOWHERE)  # raises if it doesn't open again
     tokens = ConvaiToken.primary.exclude(sealed="").only("sealed", "status")
     horizon = timezone.now() - app_settings.REVOKE_HORIZON  # older ones may be wiped any time
     living = tokens.filter(

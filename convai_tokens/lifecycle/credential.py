@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
+from ..secret import Secret
 from .sealing import credential_digests
 
 
@@ -37,7 +38,7 @@ class Credential:
         The ids are derived from the keyed digest: two first requests in parallel meet in one row,
         and a session that has ended stays ended.
         """
-        digests = credential_digests(f"{stack}:{identity}")
+        digests = credential_digests(Secret(f"{stack}:{identity}"))
         return cls(stack, tuple(map(derived_id, digests)), digests[0], is_alive)
 
 

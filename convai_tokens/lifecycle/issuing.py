@@ -7,10 +7,11 @@ called.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -54,13 +55,15 @@ logger = logging.getLogger("convai_tokens")
 class Issued:
     """A token for its learner: the row, and the value, which is in no other place in clear.
 
-    ``expires_at`` is by our clock; Convai's is ``clock_ahead`` of it.
+    ``expires_at`` is by our clock; Convai's is ``clock_ahead`` of it. ``stand_in`` is what takes
+    the value's place until the response is written: nobody can guess it.
     """
 
     token: ConvaiToken
     value: Secret
     expires_at: datetime
     clock_ahead: timedelta = timedelta()
+    stand_in: str = field(default_factory=lambda: f"stand-in-{secrets.token_hex(16)}")
 
 
 def open_session(

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ..conf import app_settings
 from ..exceptions import SealBroken
-from ..secret import Secret
+from ..secret import Hidden, Secret
 
 VERSION = "v1."
 NONCE_BYTES = 12  # what NIST SP 800-38D recommends for GCM
@@ -28,20 +28,21 @@ FINGERPRINT_LENGTH = 12
 
 
 @lru_cache(maxsize=32)
-def _derive(key: str, purpose: str) -> bytes:
+def _derive(key: Secret, purpose: str) -> Hidden[bytes]:
     info = f"convai_tokens.{purpose}".encode()
-    return HKDF(hashes.SHA256(), length=32, salt=None, info=info).derive(key.encode())
+    kdf = HKDF(hashes.SHA256(), length=32, salt=None, info=info)
+    return Hidden(kdf.derive(key.reveal().encode()))
 
 
 def _place(token_id: int, session_id: uuid.UUID) -> bytes:
     return f"convai_tokens.ConvaiToken:{token_id}:{session_id}".encode()
 
 
-def seal(value: str, token_id: int, session_id: uuid.UUID) -> str:
+def seal(value: Secret, token_id: int, session_id: uuid.UUID) -> str:
     """Return ``value`` encrypted for this token of this learner session, as ASCII text."""
     nonce = os.urandom(NONCE_BYTES)
-    cipher = AESGCM(_derive(app_settings.encryption_keys()[0], "seal"))
-    sealed = nonce + cipher.encrypt(nonce, value.encode(), _place(token_id, session_id))
+    cipher = AESGCM(_derive(app_settings.encryption_keys()[0], "seal").reveal())
+    sealed = nonce + cipher.encrypt(nonce, value.reveal().encode(), _place(token_id, session_id))
     return VERSION + base64.urlsafe_b64encode(sealed).decode()
 
 
@@ -63,7 +64,7 @@ def is_sealed_by_newest(sealed: str, token_id: int, session_id: uuid.UUID) -> bo
     return _open(sealed, newest, _place(token_id, session_id)) is not None
 
 
-def _open(sealed: str, key: str, place: bytes) -> Secret | None:
+def _open(sealed: str, key: Secret, place: bytes) -> Secret | None:
     """Return what this key opens, None if it doesn't."""
     version, text = sealed[: len(VERSION)], sealed[len(VERSION) :]
     try:
@@ -72,33 +73,32 @@ def _open(sealed: str, key: str, place: bytes) -> Secret | None:
         return None
     if version != VERSION or len(raw) <= NONCE_BYTES:
         return None
-    cipher = AESGCM(_derive(key, "seal"))
+    cipher = AESGCM(_derive(key, "seal").reveal())
     try:
-        return Secret(cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], place), "utf-8")
+        return Secret(cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], place).decode())
     except InvalidTag:
         return None
 
 
-def fingerprint(value: str) -> str:
+def fingerprint(value: Secret) -> str:
     """Return 12 hex digits by which people can match a token without its value."""
     return _keyed_hash(app_settings.encryption_keys()[0], "fingerprint", value)[:FINGERPRINT_LENGTH]
 
 
-def credential_digest(credential: str) -> str:
-    """Return the keyed hash under which a credential is stored: 64 hex digits, newest key."""
-    return _keyed_hash(app_settings.encryption_keys()[0], "credential", credential)
+def credential_digests(credential: Secret) -> list[str]:
+    """Return the keyed hashes of a credential, 64 hex digits each, that of the newest key first.
 
-
-def credential_digests(credential: str) -> list[str]:
-    """Return the credential's hashes under all keys, so that a look-up survives a new key."""
+    It is stored under that one; under all of them it is looked up, to survive a new key.
+    """
     keys = app_settings.encryption_keys()
     return [_keyed_hash(key, "credential", credential) for key in keys]
 
 
 def key_ids() -> list[str]:
     """Return 8 hex digits for each key, newest first, by which a row tells what digested it."""
-    return [_keyed_hash(key, "key id", "")[:8] for key in app_settings.encryption_keys()]
+    return [_keyed_hash(key, "key id", Secret())[:8] for key in app_settings.encryption_keys()]
 
 
-def _keyed_hash(key: str, purpose: str, value: str) -> str:
-    return hmac.digest(_derive(key, purpose), value.encode(), "sha256").hex()
+def _keyed_hash(key: Secret, purpose: str, value: Secret) -> str:
+    derived = _derive(key, purpose)
+    return hmac.digest(derived.reveal(), value.reveal().encode(), "sha256").hex()

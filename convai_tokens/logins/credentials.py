@@ -10,12 +10,15 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from traceback import clear_frames
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.cache import InvalidCacheKey
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, SuspiciousOperation
 from django.db import router
@@ -29,6 +32,7 @@ from ..lifecycle.issuing import open_session
 from ..lifecycle.sealing import credential_digests
 from ..models import LearnerSession
 from ..payloads import may_have_token, named_end_user
+from ..secret import Hidden, Secret
 
 SESSION_STACK = "session"
 SESSION_DATA_KEY = "convai_learner_session"
@@ -128,17 +132,26 @@ def learner_session_id_of(datum: Any, user: object) -> uuid.UUID | None:
         return None
 
 
-def session_key_digests(session_key: str) -> list[str]:
+def session_key(session: SessionBase | AbstractBaseSession) -> Secret:
+    """Return the key of a Django session, or of its row; blank where it has none."""
+    return Secret(session.session_key or "")
+
+
+def presented_key(request: HttpRequest) -> Secret:
+    """Return the key of the Django session that the request presents; blank where it doesn't."""
+    return Secret(request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""))
+
+
+def session_key_digests(key: Secret) -> list[str]:
     """Return the digests under which a Django session's key may be stored, newest key first."""
-    return credential_digests(f"{SESSION_STACK}:{session_key}")
+    return credential_digests(Secret(f"{SESSION_STACK}:{key.reveal()}"))
 
 
 def session_key_digest(session: SessionBase) -> str:
     """Return the digest of the session's key; empty where the key is new on every write."""
-    key = session.session_key
-    if not key or isinstance(session, SignedCookieStore):
+    if not session.session_key or isinstance(session, SignedCookieStore):
         return ""
-    return session_key_digests(key)[0]
+    return session_key_digests(session_key(session))[0]
 
 
 def belongs_to(session: SessionBase | None, user: AbstractBaseUser) -> bool:
@@ -152,20 +165,20 @@ def belongs_to(session: SessionBase | None, user: AbstractBaseUser) -> bool:
 
 def _is_alive(session: SessionBase) -> bool:
     """Tell whether a session is still where it is kept; a signed cookie is kept by the client."""
-    return isinstance(session, SignedCookieStore) or is_stored(session, session.session_key or "")
+    return isinstance(session, SignedCookieStore) or is_stored(session, session_key(session))
 
 
-def is_stored(session: SessionBase, key: str) -> bool:
+def is_stored(session: SessionBase, key: Secret) -> bool:
     """Tell whether the store of ``session`` has one of this key."""
     model = getattr(session, "model", None)
     if model is None:
         try:
-            return session.exists(key)
+            return session.exists(key.reveal())
         except (SuspiciousOperation, InvalidCacheKey):
             return False  # a stranger's cookie: this store gives no such keys
     # Where it was just written: a replica may be late.
     rows = model._default_manager.using(router.db_for_write(model))
-    found: bool = rows.filter(pk=key).exists()
+    found: bool = rows.filter(pk=key.reveal()).exists()
     return found
 
 
@@ -184,10 +197,14 @@ def password_has_changed(user: AbstractBaseUser) -> bool:
     return bool(password != user.password)
 
 
-def credential_of_login(user: AbstractBaseUser, data: dict[str, Any]) -> Credential | None:
+def credential_of_login(user: AbstractBaseUser, data: Hidden[dict[str, Any]]) -> Credential | None:
     """Return the bearer credential that a login response hands out, if a known stack made it."""
     for stack in _bearer_stacks.values():
-        identity = stack.from_login(user, data)
+        try:
+            identity = stack.from_login(user, data.reveal())
+        except Exception as error:
+            clear_frames(error.__traceback__)  # they hold the bearer
+            raise
         if identity:
             return bearer_credential(stack.name, identity)
     return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
@@ -21,12 +20,15 @@ from ..lifecycle.credential import Credential
 from ..lifecycle.ending import end_session, end_sessions
 from ..lifecycle.issuing import follow_credential, open_session
 from ..models import EndReason, LearnerSession, database
+from ..secret import Secret
 from .credentials import (
     SESSION_DATA_KEY,
     SESSION_STACK,
     is_stored,
     learner_session_id,
     learner_session_id_of,
+    presented_key,
+    session_key,
     session_key_digest,
     session_key_digests,
 )
@@ -34,13 +36,13 @@ from .notes import LoginNote, changed_password, deleted_sessions, noted_login
 from .safety import never_raises, retry_after_commit
 
 
-def end_django_session(key: str, reason: str) -> None:
+def end_django_session(key: Secret, reason: str) -> None:
     """End the learner sessions of the Django session ``key``."""
     sessions = LearnerSession.primary.filter(stack=SESSION_STACK)
     end_sessions(sessions.by_digest(session_key_digests(key)), reason)
 
 
-def end_unless_stored(store: SessionBase, key: str, reason: str) -> None:
+def end_unless_stored(store: SessionBase, key: Secret, reason: str) -> None:
     """End the learner session of the Django session ``key``, unless that is (again) stored."""
     if not is_stored(store, key):
         end_django_session(key, reason)
@@ -76,7 +78,7 @@ def follow_session(request: HttpRequest, response: HttpResponseBase) -> None:
         retry_after_commit(database(), end_session, session_id, EndReason.PASSWORD_CHANGED)
         return
     digest = session_key_digest(session)
-    if digest and session.session_key != request.COOKIES.get(settings.SESSION_COOKIE_NAME):
+    if digest and session_key(session) != presented_key(request):
         follow_credential(session_id, digest)
 
 
@@ -101,9 +103,9 @@ def end_replaced_cookie(note: LoginNote, response: HttpResponseBase) -> None:
         return
     # The cookie is the session; on a 500 Django doesn't send the new one.
     if response.status_code != 500:
-        data = SignedCookieStore(note.replaced_key)
+        data = SignedCookieStore(note.replaced_key.reveal())
         old = learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
         if old is not None:
             sessions = LearnerSession.primary.filter(stack=SESSION_STACK, pk=old)
             retry_after_commit(database(), end_sessions, sessions, EndReason.REPLACED)
-        note.replaced_key = ""  # only now: what failed is for the next step to try again
+        note.replaced_key = Secret()  # only now: what failed is for the next step to try again

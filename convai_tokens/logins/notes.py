@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from ..exceptions import ConvaiTokensError, shown_text
 from ..lifecycle.credential import Credential
 from ..models import DEVICE_LENGTH
+from ..secret import Secret
 from .credentials import belongs_to
 
 NOTE = "_convai_login"
@@ -43,7 +44,7 @@ class LoginNote:
     credential: Credential | None = None
     session: SessionBase | None = None
     is_new: bool = True
-    replaced_key: str = ""
+    replaced_key: Secret = field(default_factory=Secret)
     device: str = ""
     error: ConvaiTokensError | None = None
     done: bool = False
@@ -65,7 +66,7 @@ def forget_login(request: HttpRequest) -> None:
     setattr(request, NOTE, None)
 
 
-def note_deleted_session(request: HttpRequest, key: str | None, reason: str) -> str:
+def note_deleted_session(request: HttpRequest, key: Secret, reason: str) -> str:
     """Note on the request that it is about to delete the Django session ``key``, and why.
 
     Returns the reason that was noted first, which stands.
@@ -77,9 +78,9 @@ def note_deleted_session(request: HttpRequest, key: str | None, reason: str) -> 
     return deleted.setdefault(key, reason)
 
 
-def deleted_sessions(request: HttpRequest) -> dict[str, str]:
+def deleted_sessions(request: HttpRequest) -> dict[Secret, str]:
     """Return the keys of the Django sessions that the request deleted, with the reasons why."""
-    deleted: dict[str, str] = getattr(request, DELETED, {})
+    deleted: dict[Secret, str] = getattr(request, DELETED, {})
     return deleted
 
 

@@ -33,6 +33,7 @@ from ..lifecycle.audit import after_commit
 from ..lifecycle.ending import end_session, end_sessions
 from ..lifecycle.issuing import follow_credential
 from ..models import EndReason, LearnerSession, database
+from ..secret import Secret
 from .credentials import (
     SESSION_DATA_KEY,
     SESSION_STACK,
@@ -40,8 +41,10 @@ from .credentials import (
     http_request,
     learner_session_id,
     learner_session_id_of,
+    presented_key,
     remember,
     session_credential,
+    session_key,
     session_key_digests,
 )
 from .ends import end_although_unopened, end_django_session, end_unless_stored
@@ -92,14 +95,14 @@ def _read_session(request: HttpRequest, note: LoginNote) -> None:
         remember(session, note.credential)
 
 
-def _flushed_key(request: HttpRequest, session: SessionBase) -> str:
-    """Return the key in the request's cookie, if it isn't the session's any more.
+def _flushed_key(request: HttpRequest, session: SessionBase) -> Secret:
+    """Return the key in the request's cookie if it isn't the session's any more, else a blank one.
 
     That is the kiosk's trap: ``login()`` over another learner's session flushes it without
     ``user_logged_out``, and the old key is nowhere but in the cookie.
     """
-    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    return key if key and key != session.session_key else ""
+    key = presented_key(request)
+    return key if key != session_key(session) else Secret()
 
 
 @never_raises
@@ -122,7 +125,7 @@ def on_logout(
     session: SessionBase | None = getattr(http, "session", None)
     if session is None or learner_session_id(session) is None or by_bearer:
         return
-    note_deleted_session(http, session.session_key, EndReason.LOGOUT)
+    note_deleted_session(http, session_key(session), EndReason.LOGOUT)
     credential = session_credential(session)
     try:
         session_id = credential.session_ids[0]
@@ -139,11 +142,9 @@ def on_session_deleted(*, instance: AbstractBaseSession, using: str, **kwargs: o
     ``cycle_key()`` deletes a row too, but only after the new one has told us its key.
     """
     request = current_request.get()
-    flushed = request is not None and (
-        request.COOKIES.get(settings.SESSION_COOKIE_NAME) == instance.session_key
-    )
+    key = session_key(instance)
+    flushed = request is not None and presented_key(request) == key
     reason: str = EndReason.REPLACED if flushed else EndReason.SESSION_DELETED
-    key = str(instance.session_key)
     # A login in parallel may open one between this look and the row's end: so look once more.
     if request is not None:
         reason = note_deleted_session(request, key, reason)
@@ -158,13 +159,14 @@ def on_session_created(*, instance: AbstractBaseSession, created: bool, **kwargs
     if not created:
         return
     session: SessionBase | None = getattr(current_request.get(), "session", None)
-    if session is not None and session.session_key == instance.session_key:
+    key = session_key(instance)
+    if session is not None and session_key(session) == key:
         session_id = learner_session_id(session)  # to decode the row would take far longer
     else:
         data = instance.get_decoded()
         session_id = learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
     if session_id is not None:
-        follow_credential(session_id, session_key_digests(str(instance.session_key))[0])
+        follow_credential(session_id, session_key_digests(key)[0])
 
 
 @never_raises

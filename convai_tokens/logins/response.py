@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,7 @@ from ..lifecycle.credential import Credential
 from ..lifecycle.issuing import Issued, generate, open_session
 from ..models import LearnerSession
 from ..payloads import failed_block, issued_block, may_have_token, named_end_user, shaped
+from ..secret import Hidden
 from .credentials import (
     SESSION_STACK,
     belongs_to,
@@ -45,10 +47,12 @@ def extend_data(request: HttpRequest, response: HttpResponseBase) -> None:
     is_json = "json" in (getattr(response, "accepted_media_type", None) or "")
     if is_json and _is_success(response) and isinstance(response.data, dict):
         end_replaced_cookie(note, response)
-        block = _login_block(request, note, response.data)
+        block, issued = _login_block(request, note, Hidden(response.data))
         if block:
-            response.data = _merged(response.data, block)
+            response.data = _merged(Hidden(response.data), block)
             forbid_caching(response)
+        if issued:
+            hand_out(response, issued)
 
 
 @never_raises
@@ -63,14 +67,33 @@ def extend_content(request: HttpRequest, response: HttpResponseBase) -> None:
     is_json = media_type == "application/json" or media_type.endswith("+json")
     if not is_json or response.has_header("Content-Encoding"):
         return
-    data = json.loads(response.content)
-    if isinstance(data, dict):
-        block = _login_block(request, note, data)
+    data = Hidden(json.loads(response.content))
+    if isinstance(data.reveal(), dict):
+        block, issued = _login_block(request, note, data)
         if block:
             response.content = json.dumps(_merged(data, block)).encode()
             forbid_caching(response)
-            if response.has_header("Content-Length"):
-                response["Content-Length"] = str(len(response.content))
+        if issued:
+            put_in_place(issued, response)
+        if block and response.has_header("Content-Length"):
+            response["Content-Length"] = str(len(response.content))
+
+
+def hand_out(response: Response, issued: Issued) -> None:
+    """Put the token into a DRF response as soon as that is rendered.
+
+    Its data has the stand-in, since whatever fails while it is rendered is reported with the data.
+    """
+    response.add_post_render_callback(partial(put_in_place, issued))
+
+
+def put_in_place(issued: Issued, response: HttpResponse) -> None:
+    """Put the token where its stand-in is, in the content of a JSON response."""
+    stand_in = issued.stand_in.encode()
+    if stand_in not in response.content:
+        logger.error("The response has no token in it: what PAYLOAD returns lacks block.value.")
+    token = Hidden(json.dumps(issued.value.reveal())[1:-1].encode())
+    response.content = response.content.replace(stand_in, token.reveal())
 
 
 def forbid_caching(response: HttpResponseBase) -> None:
@@ -82,28 +105,32 @@ def _is_success(response: HttpResponseBase) -> bool:
     return 200 <= response.status_code < 300 and response.status_code != 204
 
 
-def _merged(data: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:
+def _merged(data: Hidden[dict[str, Any]], block: dict[str, Any]) -> dict[str, Any]:
     """Return both; what the LMS says under a name stays what it says."""
-    clash = sorted(block.keys() & data.keys())
+    clash = sorted(block.keys() & data.reveal().keys())
     if clash:
         logger.error("The login response has a %s of its own; the Convai block lacks it.", clash)
-    return {**data, **{key: value for key, value in block.items() if key not in data}}
+    return data.reveal() | {name: block[name] for name in block if name not in clash}
 
 
 def _login_block(
-    request: HttpRequest, note: LoginNote, data: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Return what ``PAYLOAD`` makes of this login. Once for a login, whatever goes wrong."""
+    request: HttpRequest, note: LoginNote, data: Hidden[dict[str, Any]]
+) -> tuple[dict[str, Any], Issued | None]:
+    """Return what ``PAYLOAD`` makes of this login, and the token if there is one.
+
+    Once for a login, whatever goes wrong; the second time nothing.
+    """
     if note.done:
-        return None
+        return {}, None
     note.done = True
     try:
-        return shaped(issued_block(note.user, _issue(request, note, data)))
+        issued = _issue(request, note, data)
+        return shaped(issued_block(note.user, issued)), issued
     except Exception as error:  # noqa: BLE001 - no failure of ours is the learner's
-        return shaped(failed_block(note.user, told(error)))
+        return shaped(failed_block(note.user, told(error))), None
 
 
-def _issue(request: HttpRequest, note: LoginNote, data: dict[str, Any]) -> Issued:
+def _issue(request: HttpRequest, note: LoginNote, data: Hidden[dict[str, Any]]) -> Issued:
     """Generate a token for the login, or raise why there is none."""
     if note.error is not None:
         raise note.error
@@ -127,7 +154,7 @@ def _why_no_token(note: LoginNote) -> ConvaiUnavailable | None:
     return get_client().why_unavailable()
 
 
-def _credential(note: LoginNote, data: dict[str, Any]) -> Credential:
+def _credential(note: LoginNote, data: Hidden[dict[str, Any]]) -> Credential:
     """Return the credential that later requests of this login will carry."""
     if note.credential is not None and note.credential.stack != SESSION_STACK:
         return note.credential

@@ -20,6 +20,7 @@ from convai_tokens.doctor import trial
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.lifecycle.sweep import SEEN_KEY
 from convai_tokens.models import ConvaiToken
+from convai_tokens.secret import Secret
 from tests.builders import make_session
 from tests.convai_tokens.dispatch.engines import unavailable
 from tests.convai_tokens.doctor.findings import PREFIX, MakeToken
@@ -131,7 +132,7 @@ def token_row(db: None) -> MakeToken:
         )
         if value:
             ConvaiToken.objects.filter(pk=token.pk).update(
-                sealed=seal(value, token.pk, token.session_id)
+                sealed=seal(Secret(value), token.pk, token.session_id)
             )
         return token
 

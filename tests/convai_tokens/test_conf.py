@@ -103,15 +103,17 @@ def test_the_api_key_is_a_secret_without_the_blanks_around_it(
 
     key = app_settings.api_key()
 
-    assert key == "the-key"
-    assert isinstance(key, Secret)
+    assert key == Secret("the-key")
 
 
 def test_a_callable_api_key_is_called_each_time(convai_settings: ConvaiSettings) -> None:
     keys = iter(["first-key\n", "second-key"])
     convai_settings(API_KEY=lambda: next(keys))
 
-    assert [app_settings.api_key(), app_settings.api_key()] == ["first-key", "second-key"]
+    assert [app_settings.api_key(), app_settings.api_key()] == [
+        Secret("first-key"),
+        Secret("second-key"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,8 @@ def test_encryption_keys_come_from_the_secret_key_and_its_fallbacks(settings: An
     settings.SECRET_KEY = "the-present-one"
     settings.SECRET_KEY_FALLBACKS = ["the-one-before", "the-oldest"]
 
-    assert app_settings.encryption_keys() == ["the-present-one", "the-one-before", "the-oldest"]
+    keys = ["the-present-one", "the-one-before", "the-oldest"]
+    assert app_settings.encryption_keys() == [*map(Secret, keys)]
 
 
 def test_own_encryption_keys_take_the_place_of_the_secret_key(
@@ -155,7 +158,7 @@ def test_own_encryption_keys_take_the_place_of_the_secret_key(
     keys = ["new-" + "n" * 40, "old-" + "o" * 40]
     convai_settings(ENCRYPTION_KEYS=keys)
 
-    assert app_settings.encryption_keys() == keys
+    assert app_settings.encryption_keys() == [*map(Secret, keys)]
 
 
 def test_encryption_keys_show_in_no_repr(convai_settings: ConvaiSettings) -> None:

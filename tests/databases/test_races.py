@@ -19,6 +19,7 @@ from convai_tokens.lifecycle import ending, issuing, revocation
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession, TokenEvent
+from convai_tokens.secret import Secret
 from tests.builders import make_session, open_session
 
 pytestmark = pytest.mark.concurrency
@@ -168,7 +169,7 @@ def test_two_workers_never_claim_the_same_row(learner: Any, at_once: Any) -> Non
             session=session, status="revoking", owed_since=now, next_attempt_at=now
         )
         ConvaiToken.objects.filter(pk=token.pk).update(
-            sealed=seal("a value", token.pk, token.session_id)
+            sealed=seal(Secret("a value"), token.pk, token.session_id)
         )
 
     def claim_all() -> list[int]:

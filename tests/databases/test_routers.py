@@ -18,8 +18,9 @@ from convai_tokens.contrib import knox
 from convai_tokens.exceptions import SessionEnded
 from convai_tokens.lifecycle import ending, issuing
 from convai_tokens.lifecycle.sweep import sweep
-from convai_tokens.logins.credentials import is_stored, session_credential
+from convai_tokens.logins.credentials import is_stored, session_credential, session_key
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession
+from convai_tokens.secret import Secret
 from tests.builders import open_session
 from tests.lms import routers
 
@@ -73,8 +74,8 @@ def test_a_login_that_the_replica_has_not_heard_of_is_alive(
     opened = issuing.open_session(session_credential(session), learner)
 
     assert opened.ended_at is None
-    assert is_stored(session, session.session_key)
-    assert not is_stored(session, "another key")
+    assert is_stored(session, session_key(session))
+    assert not is_stored(session, Secret("another key"))
 
 
 @pytest.mark.usefixtures("replica")

@@ -34,6 +34,7 @@ from convai_tokens.lifecycle import ending, issuing, revocation
 from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
+from convai_tokens.secret import Secret
 from tests.builders import open_session
 
 FORWARD = {
@@ -187,7 +188,7 @@ class History(RuleBasedStateMachine):
 
     @invariant()
     def what_is_dead_here_is_dead_there(self) -> None:
-        alive = {fingerprint(value) for value in self.sandbox.live()}
+        alive = {fingerprint(Secret(value)) for value in self.sandbox.live()}
         dead = ConvaiToken.objects.filter(status__in=[TokenStatus.REVOKED, TokenStatus.GONE])
         # What has expired by our clock counts as gone once it was rejected; the sandbox's stands.
         dead = dead.exclude(status=TokenStatus.GONE, expires_at__lte=timezone.now())
@@ -195,7 +196,7 @@ class History(RuleBasedStateMachine):
 
     @invariant()
     def what_is_alive_there_is_known_or_unknown_here(self) -> None:
-        alive = {fingerprint(value) for value in self.sandbox.live()}
+        alive = {fingerprint(Secret(value)) for value in self.sandbox.live()}
         known = set(ConvaiToken.objects.values_list("fingerprint", flat=True))
         without_value = ConvaiToken.objects.filter(
             fingerprint="",
@@ -258,7 +259,7 @@ class History(RuleBasedStateMachine):
             self.now.shift(timedelta(minutes=61))
             sweep(workers=1)
         assert not ConvaiToken.objects.owed().exists()
-        alive = {fingerprint(value) for value in self.sandbox.live()}
+        alive = {fingerprint(Secret(value)) for value in self.sandbox.live()}
         known = ConvaiToken.objects.exclude(status=TokenStatus.LAPSED)
         # Wiped after the horizon, or gone: by then Convai's own clock has ended it too.
         by_time = known.filter(status__in=[TokenStatus.EXPIRED, TokenStatus.GONE])

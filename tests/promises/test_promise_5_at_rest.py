@@ -15,6 +15,7 @@ from convai_tokens.exceptions import SealBroken
 from convai_tokens.lifecycle.sealing import fingerprint, unseal
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenStatus
+from convai_tokens.secret import Secret
 
 
 def test_promise_5_a_live_token_is_sealed_and_a_dead_one_is_wiped(
@@ -23,14 +24,14 @@ def test_promise_5_a_live_token_is_sealed_and_a_dead_one_is_wiped(
     value = log_in().json()["convai"]["apiAuthToken"]
     token = ConvaiToken.objects.get()
     assert value not in token.sealed
-    assert unseal(token.sealed, token.pk, token.session_id) == value
-    assert token.fingerprint == fingerprint(value)
+    assert unseal(token.sealed, token.pk, token.session_id) == Secret(value)
+    assert token.fingerprint == fingerprint(Secret(value))
 
     client.post("/logout/json/")
 
     token.refresh_from_db()
     assert token.sealed == ""
-    assert token.fingerprint == fingerprint(value)
+    assert token.fingerprint == fingerprint(Secret(value))
 
 
 def test_promise_5_a_sealed_value_swapped_into_another_row_does_not_open(

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from convai_tokens.lifecycle.sealing import fingerprint, seal
 from convai_tokens.models import ConvaiToken, EventKind, LearnerSession, TokenEvent, TokenStatus
+from convai_tokens.secret import Secret
 
 ADMIN = "/admin/convai_tokens/"
 SESSIONS, TOKENS, EVENTS = ADMIN + "learnersession/", ADMIN + "convaitoken/", ADMIN + "tokenevent/"
@@ -39,9 +40,9 @@ def make_token(
     """Add an active token of an hour, sealed as the lifecycle seals it, with its event."""
     session = session or make_session()
     fields = {"expires_at": timezone.now() + timedelta(hours=1), **fields}
-    fields = {"status": TokenStatus.ACTIVE, "fingerprint": fingerprint(value), **fields}
+    fields = {"status": TokenStatus.ACTIVE, "fingerprint": fingerprint(Secret(value)), **fields}
     token = ConvaiToken.objects.create(session=session, **fields)
-    token.sealed = seal(value, token.pk, token.session_id)
+    token.sealed = seal(Secret(value), token.pk, token.session_id)
     token.save(update_fields=["sealed"])
     TokenEvent.objects.create(session=session, token=token, kind=EventKind.GENERATED)
     return token

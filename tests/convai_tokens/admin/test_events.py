@@ -9,6 +9,7 @@ from django.test import Client
 from convai_tokens.lifecycle import ending
 from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.models import ConvaiToken, EventKind, TokenEvent
+from convai_tokens.secret import Secret
 from tests.convai_tokens.admin.rows import EVENTS, listed, make_token, staff_client
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.django_db
     [
         ("kind__exact=generated", 3),
         ("q=learner-2", 2),
-        (f"q={fingerprint('two')}", 1),
+        (f"q={fingerprint(Secret('two'))}", 1),
         ("q=%20", 5),
         ("q=nobody", 0),
     ],

@@ -23,6 +23,7 @@ from convai_tokens.models import (
     TokenEvent,
     TokenStatus,
 )
+from convai_tokens.secret import Secret
 from tests.convai_tokens.admin.rows import (
     SESSIONS,
     TOKENS,
@@ -57,7 +58,7 @@ def test_the_session_list_tells_who_where_and_how_it_ended(auditor: Client) -> N
         ("end_reason__exact=logout", 1),
         ("q=learn", 2),
         ("q=learner-2", 1),
-        (f"q={fingerprint('two')}", 1),
+        (f"q={fingerprint(Secret('two'))}", 1),
         ("q=%20", 2),
     ],
 )

@@ -22,6 +22,7 @@ from convai_tokens.models import (
     TokenEvent,
     TokenStatus,
 )
+from convai_tokens.secret import Secret
 from tests.convai_tokens.admin.rows import (
     SESSIONS,
     TOKENS,
@@ -65,7 +66,7 @@ def test_the_token_list_tells_how_each_token_stands(auditor: Client) -> None:
         *("stack", "device", "end_reason"),
     }
     # The rows come newest first, so that the last one read is the active token.
-    assert text["fingerprint"] == fingerprint("active-one")
+    assert text["fingerprint"] == fingerprint(Secret("active-one"))
     assert text["learner"] == "learner"
     assert text["status"] == "active"
     assert re.fullmatch(r"0:29:5\d", text["left"])
@@ -88,7 +89,7 @@ def test_the_token_list_tells_how_each_token_stands(auditor: Client) -> None:
         ("status__exact=revoking", 1),
         ("q=learner", 2),
         ("q=learn", 0),
-        (f"q={fingerprint('two')[:8]}", 1),
+        (f"q={fingerprint(Secret('two'))[:8]}", 1),
         ("q=%20", 3),
     ],
 )

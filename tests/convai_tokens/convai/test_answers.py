@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from convai_tokens.conf import app_settings
 from convai_tokens.convai.answers import GeneratedToken, answered_probe
 from convai_tokens.convai.times import Lifetime
+from convai_tokens.convai.transport import text_of
 from convai_tokens.exceptions import MAX_TEXT, ConvaiTokensError, ConvaiUnavailable
 from convai_tokens.secret import Secret
 from tests.convai_tokens.convai.vendor_answers import (
@@ -47,7 +48,7 @@ def test_generate_gives_the_token_and_its_end() -> None:
     "token", ["x", "123e4567-e89b-12d3-a456-426614174000", "t" * 4096, "two words", "~!+/=._-"]
 )
 def test_generate_takes_a_token_of_any_alphabet_up_to_4_kb(status: int, token: str) -> None:
-    assert read("generate", status, {"apiAuthToken": token}).value == token
+    assert read("generate", status, {"apiAuthToken": token}).value == Secret(token)
 
 
 A_YES = [
@@ -172,7 +173,7 @@ def test_generate_never_hands_out_what_is_no_token(value: Any) -> None:
 
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 500, 503])
 def test_a_background_probe_is_answered_by_whatever_is_said(status: int) -> None:
-    assert answered_probe(status, {}, b'{"ERROR": "Unknown token."}') is True
+    assert answered_probe(status, {}, Secret('{"ERROR": "Unknown token."}')) is True
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_a_background_probe_is_answered_by_whatever_is_said(status: int) -> None
 def test_a_background_probe_that_is_told_to_come_later_is_not_answered(
     status: int, headers: dict[str, str], code: str
 ) -> None:
-    outcome = answered_probe(status, headers, b"")
+    outcome = answered_probe(status, headers, Secret())
 
     assert isinstance(outcome, ConvaiUnavailable)
     assert outcome.code == code
@@ -212,7 +213,7 @@ any_status = st.sampled_from([200, 204, 302, 400, 401, 403, 404, 429, 503]) | st
 def test_any_answer_at_all_becomes_an_outcome(
     verb: str, status: int, headers: dict[str, str], body: bytes
 ) -> None:
-    outcome = READERS[verb](status, headers, body)
+    outcome = READERS[verb](status, headers, text_of(body))
 
     if isinstance(outcome, ConvaiTokensError):
         assert outcome.retry_after is None or 0 <= outcome.retry_after <= 3600

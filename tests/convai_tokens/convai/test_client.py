@@ -33,7 +33,7 @@ def test_generate_returns_token_and_end_and_shows_neither_in_a_repr(serve: Serve
 
     generated = client_of(server.url).generate()
 
-    assert generated.value == TOKEN
+    assert generated.value == Secret(TOKEN)
     assert generated.expires_at == ENDS
     assert TOKEN not in repr(generated)
 
@@ -82,7 +82,7 @@ def test_the_shared_client_calls_the_base_url_of_the_settings(
     server = serve(always(answer(200, GENERATED)))
     convai_settings(BASE_URL=server.url)
 
-    assert get_client().generate().value == TOKEN
+    assert get_client().generate().value == Secret(TOKEN)
     assert len(server.requests) == 1
 
 
@@ -95,7 +95,7 @@ def test_a_client_can_be_made_beside_the_shared_one(
     own = ConvaiClient.from_settings()
 
     assert own is not get_client()
-    assert own.generate().value == TOKEN
+    assert own.generate().value == Secret(TOKEN)
 
 
 def test_a_client_that_another_thread_makes_meanwhile_is_shared(
@@ -126,19 +126,20 @@ settings.configure(
 )
 django.setup()
 from convai_tokens.convai import client
+from convai_tokens.secret import Secret
 
 parents = client.get_client()
-parents.revoke("from the parent")
+parents.revoke(Secret("from the parent"))
 with client._lock:  # as another thread of the parent may hold it
     child = os.fork()
     if child == 0:
         signal.alarm(60)
         own = client.get_client()
-        own.revoke("from the child")
+        own.revoke(Secret("from the child"))
         os._exit(0 if own is not parents else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert client.get_client() is parents
-parents.revoke("from the parent again")
+parents.revoke(Secret("from the parent again"))
 """
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from convai_tokens.exceptions import ConvaiUnavailable
+from convai_tokens.secret import Secret
 from tests.convai_tokens.convai.servers import (
     GENERATED,
     HEAD,
@@ -112,7 +113,7 @@ def test_calls_that_were_given_up_take_no_place_from_the_next(serve: Serve) -> N
         assert outcome_of("generate", client, budget=0.01).code == "convai_timeout"
     mended.set()
 
-    assert client.generate().value == TOKEN
+    assert client.generate().value == Secret(TOKEN)
 
 
 def test_a_handshake_that_never_comes_costs_no_more_than_the_timeout_to_connect(
@@ -142,7 +143,7 @@ def test_nobody_who_calls_an_address_with_a_plain_key_needs_a_thread(
     client = client_of(server.url)
     monkeypatch.setattr(client._transport, "_threads", threading.Semaphore(0))
 
-    assert client.generate().value == TOKEN
+    assert client.generate().value == Secret(TOKEN)
 
 
 @pytest.mark.parametrize(

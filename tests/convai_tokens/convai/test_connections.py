@@ -15,6 +15,7 @@ import pytest
 
 from convai_tokens.convai.connections import tls_context
 from convai_tokens.exceptions import ConvaiUnavailable
+from convai_tokens.secret import Secret
 from tests.convai_tokens.convai.servers import (
     GENERATED,
     LONG,
@@ -55,10 +56,10 @@ def test_dead_addresses_before_a_live_one_cost_no_token(
         client = client_of("http://localhost:80", connect_timeout=0.8)
         began = time.monotonic()
 
-        assert client.generate().value == TOKEN
+        assert client.generate().value == Secret(TOKEN)
 
         assert time.monotonic() - began < 0.8
-        assert client.generate().value == TOKEN
+        assert client.generate().value == Secret(TOKEN)
     assert server.connections == 1
 
 
@@ -70,7 +71,7 @@ def test_an_address_that_refuses_leaves_its_share_to_the_others(
         refusing = taken.getsockname()
     resolve_to(monkeypatch, refusing, refusing, ("127.0.0.1", server.port))
 
-    assert client_of("http://localhost:80").generate().value == TOKEN
+    assert client_of("http://localhost:80").generate().value == Secret(TOKEN)
 
 
 def test_dead_addresses_alone_cost_no_more_than_the_timeout_to_connect(
@@ -96,7 +97,7 @@ def test_an_address_of_a_kind_that_this_machine_lacks_is_passed_over(
     known = (socket.AF_INET, *tcp, ("127.0.0.1", server.port))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [unknown, known])
 
-    assert client_of("http://localhost:80").generate().value == TOKEN
+    assert client_of("http://localhost:80").generate().value == Secret(TOKEN)
 
 
 def test_a_name_is_looked_up_for_a_new_connection_alone(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from convai_tokens import __version__
 from convai_tokens.convai.transport import MAX_BODY
 from convai_tokens.exceptions import ConvaiTokensError, ConvaiUnavailable
+from convai_tokens.secret import Secret
 from tests.convai_tokens.convai.servers import (
     CALLS,
     GENERATED,
@@ -65,7 +66,7 @@ def test_an_answer_in_chunks_is_read_whole(serve: Serve) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     server = serve(always(head + chunks + b"0\r\n\r\n"))
 
-    assert client_of(server.url).generate().value == TOKEN
+    assert client_of(server.url).generate().value == Secret(TOKEN)
 
 
 def test_a_callable_api_key_is_called_for_each_call(

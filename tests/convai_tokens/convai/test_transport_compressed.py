@@ -12,6 +12,7 @@ import pytest
 
 from convai_tokens.convai.transport import MAX_BODY
 from convai_tokens.exceptions import ConvaiUnavailable
+from convai_tokens.secret import Secret
 from tests.convai_tokens.convai.servers import (
     CALLS,
     GENERATED,
@@ -50,7 +51,7 @@ def test_what_comes_compressed_is_decoded(verb: str, coding: str, serve: Serve) 
     client = client_of(server.url)
 
     assert CALLS[verb](client)
-    assert client.generate().value == TOKEN
+    assert client.generate().value == Secret(TOKEN)
     assert server.connections == 1
 
 
@@ -60,7 +61,7 @@ def test_a_body_of_64_kb_is_decoded_and_a_longer_one_is_not(coding: str, serve: 
     server = serve(lambda *_: answer(200, PACKERS[coding](next(bodies)), Content_Encoding=coding))
     client = client_of(server.url)
 
-    assert client.generate().value == TOKEN
+    assert client.generate().value == Secret(TOKEN)
     assert str(outcome_of("generate", client)) == "Convai's answer is over 64 kB."
 
 

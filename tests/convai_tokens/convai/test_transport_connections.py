@@ -17,6 +17,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from convai_tokens.convai import transport
 from convai_tokens.convai.transport import MAX_BODY
 from convai_tokens.exceptions import ConvaiUnavailable
+from convai_tokens.secret import Secret
 from tests.convai_tokens.convai.servers import (
     CALLS,
     GENERATED,
@@ -64,7 +65,7 @@ def test_an_answer_that_was_not_read_whole_leaves_nothing_for_the_next_call(serv
     client = client_of(server.url)
     outcome_of("generate", client)
 
-    assert client.generate().value == TOKEN
+    assert client.generate().value == Secret(TOKEN)
     assert server.connections == 2
 
 
@@ -82,7 +83,7 @@ def test_threads_call_in_parallel_and_each_gets_its_own_token(serve: Serve) -> N
 
     with ThreadPoolExecutor(8) as threads:
         calls = [threads.submit(client.generate) for _ in range(8)]
-        tokens = {str(call.result().value) for call in calls}
+        tokens = {call.result().value.reveal() for call in calls}
 
     assert tokens == {f"token {number}" for number in range(8)}
 
@@ -192,7 +193,7 @@ def test_no_more_connections_are_kept_than_the_pool_takes(
 
     with ThreadPoolExecutor(2) as threads:
         for call in [threads.submit(client.generate) for _ in range(2)]:
-            assert call.result().value == TOKEN
+            assert call.result().value == Secret(TOKEN)
 
     assert len(client._transport._idle) == 1
 

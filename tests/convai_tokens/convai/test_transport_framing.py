@@ -13,6 +13,7 @@ import pytest
 from urllib3.util.wait import wait_for_read
 
 from convai_tokens.exceptions import ConvaiUnavailable
+from convai_tokens.secret import Secret
 from tests.convai_tokens.convai.servers import (
     CALLS,
     GENERATED,
@@ -101,14 +102,14 @@ def test_no_learner_gets_what_came_to_another_ones_call(
     client = client_of(server.url)
 
     if whole:
-        assert client.generate().value == TOKEN
+        assert client.generate().value == Secret(TOKEN)
     else:
         error = outcome_of("generate", client)
         assert isinstance(error, ConvaiUnavailable)
         assert (error.code, error.maybe_done) == ("convai_unavailable", True)
 
     assert not any(connection.is_connected for connection in client._transport._idle)
-    assert client.generate().value == TOKEN
+    assert client.generate().value == Secret(TOKEN)
     assert server.connections == 2
 
 
@@ -136,7 +137,7 @@ def test_an_answer_that_comes_when_nobody_has_asked_is_not_the_next_ones(
     wait_for_read(client._transport._idle[0].sock, LONG)
     second = client.generate()
 
-    assert (first.value, second.value, server.connections) == (TOKEN, TOKEN, 2)
+    assert (first.value, second.value, server.connections) == (Secret(TOKEN), Secret(TOKEN), 2)
 
 
 def test_a_connection_whose_call_failed_is_not_used_again(serve: Serve) -> None:
@@ -144,7 +145,7 @@ def test_a_connection_whose_call_failed_is_not_used_again(serve: Serve) -> None:
     client = client_of(server.url)
     outcome_of("generate", client)
 
-    assert client.generate().value == TOKEN
+    assert client.generate().value == Secret(TOKEN)
     assert server.connections == 2
 
 
@@ -153,7 +154,7 @@ def test_a_connection_whose_call_was_too_slow_is_not_used_again(serve: Serve) ->
     client = client_of(server.url)
     assert outcome_of("generate", client, budget=0.1).code == "convai_timeout"
 
-    assert client.generate().value == TOKEN
+    assert client.generate().value == Secret(TOKEN)
     assert server.connections == 2
 
 

@@ -9,11 +9,12 @@ from itertools import product
 from typing import Any
 
 from convai_tokens.convai.answers import confirmed_revoked, extended_until, generated_token
+from convai_tokens.convai.transport import Reader, text_of
 
 NOW = datetime(2026, 11, 22, 14, 0, 0, tzinfo=UTC)
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.CANARY-TOKEN.c2lnbmF0dXJl"
 
-READERS: dict[str, Callable[[int, Mapping[str, str], bytes], Any]] = {
+READERS: dict[str, Reader[Any]] = {
     "generate": generated_token,
     "extend": extended_until,
     "revoke": confirmed_revoked,
@@ -61,7 +62,7 @@ def read(verb: str, status: int, body: Any = b"", **headers: str) -> Any:
     """Return what the verb's reader makes of an answer; a body that isn't bytes is sent as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return READERS[verb](status, names, content)
+    return READERS[verb](status, names, text_of(content))
 
 
 def assert_each(

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
+from convai_tokens.secret import Secret
 from tests.builders import make_session
 
 
@@ -24,7 +25,7 @@ def old_session(learner: Any) -> Callable[..., LearnerSession]:
         token = ConvaiToken.objects.create(session=session, generated_at=then, **fields)
         if fields.get("sealed"):
             ConvaiToken.objects.filter(pk=token.pk).update(
-                sealed=seal("a value", token.pk, token.session_id)
+                sealed=seal(Secret("a value"), token.pk, token.session_id)
             )
         TokenEvent.objects.create(session=session, token=token, kind="generated", at=then)
         TokenEvent.objects.create(session=session, kind="session_started", at=then)

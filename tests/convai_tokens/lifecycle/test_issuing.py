@@ -79,7 +79,7 @@ def test_a_generated_token_is_stored_sealed_with_its_end(convai: Any, learner: A
     issued = issuing.generate(open_session(learner))
 
     token = ConvaiToken.objects.get()
-    assert convai.live() == [issued.value]
+    assert convai.live() == [issued.value.reveal()]
     assert unseal(token.sealed, token.pk, token.session_id) == issued.value
     assert (token.status, token.expires_at) == (TokenStatus.ACTIVE, issued.expires_at)
     assert token.fingerprint == fingerprint(issued.value)

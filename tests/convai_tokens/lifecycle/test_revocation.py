@@ -16,6 +16,7 @@ from convai_tokens.exceptions import ConvaiRefused, ErrorCode
 from convai_tokens.lifecycle import revocation
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.models import ConvaiToken, TokenStatus
+from convai_tokens.secret import Secret
 from tests.builders import make_session
 
 
@@ -32,7 +33,7 @@ def owed(db: None, learner: Any, convai_settings: Callable[..., None]) -> Callab
                 session=session, status=TokenStatus.REVOKING, owed_since=now, next_attempt_at=now
             )
             ConvaiToken.objects.filter(pk=token.pk).update(
-                sealed=seal(f"value-{number}", token.pk, token.session_id)
+                sealed=seal(Secret(f"value-{number}"), token.pk, token.session_id)
             )
 
     return make

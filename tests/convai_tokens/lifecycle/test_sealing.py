@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from convai_tokens.conf import MIN_KEY_LENGTH
 from convai_tokens.exceptions import SealBroken
 from convai_tokens.lifecycle.sealing import (
-    credential_digest,
     credential_digests,
     fingerprint,
     key_ids,
@@ -38,15 +37,15 @@ keys = st.text().map(lambda text: text + "k" * MIN_KEY_LENGTH)
 @given(value=st.text(max_size=5000), row_id=row_ids)
 @example(value="", row_id=1)
 def test_any_text_unseals_to_itself(value: str, row_id: int) -> None:
-    sealed = seal(value, row_id, SESSION)
+    sealed = seal(Secret(value), row_id, SESSION)
 
-    assert unseal(sealed, row_id, SESSION) == value
+    assert unseal(sealed, row_id, SESSION) == Secret(value)
     assert sealed.isascii()
 
 
 @given(value=st.text(min_size=8, max_size=200), row_id=row_ids)
 def test_a_sealed_value_shows_nothing_of_the_value(value: str, row_id: int) -> None:
-    sealed = seal(value, row_id, SESSION)
+    sealed = seal(Secret(value), row_id, SESSION)
 
     assert value not in sealed
     assert value.encode() not in base64.urlsafe_b64decode(sealed.removeprefix("v1."))
@@ -57,14 +56,14 @@ def test_a_value_moved_to_another_row_never_opens(value: str, row_id: int, other
     assume(row_id != other)
 
     with pytest.raises(SealBroken):
-        unseal(seal(value, row_id, SESSION), other, SESSION)
+        unseal(seal(Secret(value), row_id, SESSION), other, SESSION)
 
 
 @given(value=st.text(), sealing=keys, opening=keys)
 def test_a_value_never_opens_under_another_key(value: str, sealing: str, opening: str) -> None:
     assume(sealing != opening)
     with override_settings(CONVAI_TOKENS={"ENCRYPTION_KEYS": [sealing]}):
-        sealed = seal(value, 1, SESSION)
+        sealed = seal(Secret(value), 1, SESSION)
 
     with (
         override_settings(CONVAI_TOKENS={"ENCRYPTION_KEYS": [opening]}),
@@ -75,7 +74,7 @@ def test_a_value_never_opens_under_another_key(value: str, sealing: str, opening
 
 @given(position=st.integers(min_value=0, max_value=11 + len(VALUE) + 16), bit=st.integers(0, 7))
 def test_a_value_with_one_bit_changed_never_opens(position: int, bit: int) -> None:
-    raw = bytearray(base64.urlsafe_b64decode(seal(VALUE, 1, SESSION).removeprefix("v1.")))
+    raw = bytearray(base64.urlsafe_b64decode(seal(Secret(VALUE), 1, SESSION).removeprefix("v1.")))
     raw[position] ^= 1 << bit
 
     with pytest.raises(SealBroken):
@@ -97,7 +96,7 @@ def test_what_was_never_sealed_is_told_as_a_broken_seal(text: str, row_id: int) 
 
 
 def test_an_unknown_version_never_opens() -> None:
-    sealed = seal(VALUE, 1, SESSION)
+    sealed = seal(Secret(VALUE), 1, SESSION)
 
     with pytest.raises(SealBroken):
         unseal("v2." + sealed.removeprefix("v1."), 1, SESSION)
@@ -105,7 +104,7 @@ def test_an_unknown_version_never_opens() -> None:
 
 def test_a_broken_seal_names_the_row_and_no_secret(convai_settings: ConvaiSettings) -> None:
     convai_settings(ENCRYPTION_KEYS=[OLD])
-    sealed = seal(VALUE, 41, SESSION)
+    sealed = seal(Secret(VALUE), 41, SESSION)
 
     with pytest.raises(SealBroken) as caught:
         unseal(sealed, 42, SESSION)
@@ -117,31 +116,31 @@ def test_a_broken_seal_names_the_row_and_no_secret(convai_settings: ConvaiSettin
 
 
 def test_an_unsealed_value_shows_in_no_repr() -> None:
-    opened = unseal(seal(VALUE, 1, SESSION), 1, SESSION)
+    opened = unseal(seal(Secret(VALUE), 1, SESSION), 1, SESSION)
 
     assert isinstance(opened, Secret)
     assert VALUE not in repr({"value": opened})
 
 
 def test_one_value_seals_differently_each_time() -> None:
-    assert len({seal(VALUE, 1, SESSION) for _ in range(20)}) == 20
+    assert len({seal(Secret(VALUE), 1, SESSION) for _ in range(20)}) == 20
 
 
 def test_old_keys_still_unseal(convai_settings: ConvaiSettings) -> None:
     convai_settings(ENCRYPTION_KEYS=[OLD])
-    sealed = seal(VALUE, 1, SESSION)
+    sealed = seal(Secret(VALUE), 1, SESSION)
 
     convai_settings(ENCRYPTION_KEYS=[NEW, OTHER, OLD])
 
-    assert unseal(sealed, 1, SESSION) == VALUE
+    assert unseal(sealed, 1, SESSION) == Secret(VALUE)
 
 
 def test_the_newest_key_seals(convai_settings: ConvaiSettings) -> None:
     convai_settings(ENCRYPTION_KEYS=[NEW, OLD])
-    sealed = seal(VALUE, 1, SESSION)
+    sealed = seal(Secret(VALUE), 1, SESSION)
 
     convai_settings(ENCRYPTION_KEYS=[NEW])
-    assert unseal(sealed, 1, SESSION) == VALUE
+    assert unseal(sealed, 1, SESSION) == Secret(VALUE)
     convai_settings(ENCRYPTION_KEYS=[OLD])
     with pytest.raises(SealBroken):
         unseal(sealed, 1, SESSION)
@@ -149,52 +148,55 @@ def test_the_newest_key_seals(convai_settings: ConvaiSettings) -> None:
 
 def test_a_changed_secret_key_still_unseals_as_a_fallback(settings: Any) -> None:
     settings.SECRET_KEY = OLD
-    sealed = seal(VALUE, 1, SESSION)
+    sealed = seal(Secret(VALUE), 1, SESSION)
 
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = NEW, [OLD]
 
-    assert unseal(sealed, 1, SESSION) == VALUE
+    assert unseal(sealed, 1, SESSION) == Secret(VALUE)
 
 
 def test_a_fingerprint_is_twelve_hex_digits_and_always_the_same() -> None:
-    assert re.fullmatch(r"[0-9a-f]{12}", fingerprint(VALUE))
-    assert fingerprint(VALUE) == fingerprint(VALUE)
+    assert re.fullmatch(r"[0-9a-f]{12}", fingerprint(Secret(VALUE)))
+    assert fingerprint(Secret(VALUE)) == fingerprint(Secret(VALUE))
 
 
 def test_a_fingerprint_depends_on_value_and_key(convai_settings: ConvaiSettings) -> None:
     convai_settings(ENCRYPTION_KEYS=[OLD])
-    under_old = {fingerprint(VALUE), fingerprint(VALUE + "x")}
+    under_old = {fingerprint(Secret(VALUE)), fingerprint(Secret(VALUE + "x"))}
     convai_settings(ENCRYPTION_KEYS=[NEW])
 
-    assert len(under_old | {fingerprint(VALUE)}) == 3
+    assert len(under_old | {fingerprint(Secret(VALUE))}) == 3
 
 
 def test_a_credentials_digest_is_64_hex_digits_under_the_newest_key(
     convai_settings: ConvaiSettings,
 ) -> None:
     convai_settings(ENCRYPTION_KEYS=[NEW, OLD])
-    digest = credential_digest("a-session-key")
+    digest = credential_digests(Secret("a-session-key"))[0]
     convai_settings(ENCRYPTION_KEYS=[NEW])
 
     assert re.fullmatch(r"[0-9a-f]{64}", digest)
-    assert digest == credential_digest("a-session-key")
+    assert digest == credential_digests(Secret("a-session-key"))[0]
 
 
 def test_a_credential_is_looked_up_under_all_keys(convai_settings: ConvaiSettings) -> None:
     convai_settings(ENCRYPTION_KEYS=[OLD])
-    under_old = credential_digest("a-session-key")
+    under_old = credential_digests(Secret("a-session-key"))[0]
 
     convai_settings(ENCRYPTION_KEYS=[NEW, OLD])
 
-    assert credential_digests("a-session-key") == [credential_digest("a-session-key"), under_old]
+    assert credential_digests(Secret("a-session-key")) == [
+        credential_digests(Secret("a-session-key"))[0],
+        under_old,
+    ]
 
 
 def test_a_digest_and_a_fingerprint_of_one_text_have_nothing_in_common() -> None:
-    assert not credential_digest(VALUE).startswith(fingerprint(VALUE))
+    assert not credential_digests(Secret(VALUE))[0].startswith(fingerprint(Secret(VALUE)))
 
 
 def test_a_value_does_not_open_in_another_learners_session() -> None:
-    sealed = seal(VALUE, 1, SESSION)
+    sealed = seal(Secret(VALUE), 1, SESSION)
 
     with pytest.raises(SealBroken):
         unseal(sealed, 1, ANOTHER)
@@ -209,4 +211,4 @@ def test_a_key_is_known_by_an_id_that_tells_nothing_of_it() -> None:
     assert both[1:] == one
     assert len(set(both)) == 2
     assert all(re.fullmatch(r"[0-9a-f]{8}", it) for it in both)
-    assert credential_digest("x").startswith(both[0]) is False
+    assert credential_digests(Secret("x"))[0].startswith(both[0]) is False

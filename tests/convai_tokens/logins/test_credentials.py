@@ -31,6 +31,7 @@ from convai_tokens.logins.credentials import (
     session_credential,
 )
 from convai_tokens.models import LearnerSession
+from convai_tokens.secret import Secret
 from tests.lms.stack import CUSTOM
 
 
@@ -45,7 +46,7 @@ def test_a_key_that_the_cache_takes_none_of_is_not_stored(
 
     monkeypatch.setattr(CacheStore, "exists", exists)
 
-    assert not is_stored(CacheStore(), "a key")
+    assert not is_stored(CacheStore(), Secret("a key"))
 
 
 def test_a_user_model_without_a_password_has_none_that_changes() -> None:

@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.cache import SessionStore
 from django.test import RequestFactory
 
 from convai_tokens.lifecycle.issuing import open_session
-from convai_tokens.logins.credentials import session_credential
+from convai_tokens.logins.credentials import session_credential, session_key
 from convai_tokens.logins.ends import (
     end_although_unopened,
     end_django_session,
@@ -20,6 +20,7 @@ from convai_tokens.logins.ends import (
 )
 from convai_tokens.logins.notes import note_deleted_session
 from convai_tokens.models import EndReason, LearnerSession
+from convai_tokens.secret import Secret
 
 
 @pytest.fixture
@@ -39,20 +40,20 @@ def end_reason() -> str:
 def test_a_django_sessions_learner_session_ends_by_the_key_and_by_no_other(
     store: SessionBase,
 ) -> None:
-    end_django_session("another key", EndReason.LOGOUT)
+    end_django_session(Secret("another key"), EndReason.LOGOUT)
     assert end_reason() == ""
 
-    end_django_session(str(store.session_key), EndReason.LOGOUT)
+    end_django_session(Secret(str(store.session_key)), EndReason.LOGOUT)
     assert end_reason() == EndReason.LOGOUT
 
 
 def test_a_django_session_that_is_stored_again_ends_nothing(store: SessionBase) -> None:
     key = str(store.session_key)
-    end_unless_stored(store, key, EndReason.REPLACED)
+    end_unless_stored(store, Secret(key), EndReason.REPLACED)
     assert end_reason() == ""
 
     store.delete()
-    end_unless_stored(store, key, EndReason.REPLACED)
+    end_unless_stored(store, Secret(key), EndReason.REPLACED)
     assert end_reason() == EndReason.REPLACED
 
 
@@ -74,7 +75,7 @@ def test_the_second_look_ends_what_opened_after_the_first(store: SessionBase) ->
     look_again(request)
     assert end_reason() == ""  # the request has deleted nothing
 
-    note_deleted_session(request, store.session_key, EndReason.LOGOUT)
+    note_deleted_session(request, session_key(store), EndReason.LOGOUT)
     store.delete()
     look_again(request)
     assert end_reason() == EndReason.LOGOUT

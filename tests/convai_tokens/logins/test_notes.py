@@ -24,6 +24,7 @@ from convai_tokens.logins.notes import (
     noted_login,
 )
 from convai_tokens.models import EndReason, LearnerSession
+from convai_tokens.secret import Secret
 
 
 @pytest.mark.parametrize(
@@ -63,11 +64,11 @@ def test_a_login_is_noted_on_its_request_and_may_be_forgotten(learner: Any) -> N
 def test_the_reason_that_was_noted_first_for_a_deleted_session_stands() -> None:
     request = RequestFactory().post("/")
 
-    assert note_deleted_session(request, "key", EndReason.LOGOUT) == EndReason.LOGOUT
-    assert note_deleted_session(request, "key", EndReason.REPLACED) == EndReason.LOGOUT
-    assert note_deleted_session(request, None, EndReason.REPLACED) == EndReason.REPLACED
+    assert note_deleted_session(request, Secret("key"), EndReason.LOGOUT) == EndReason.LOGOUT
+    assert note_deleted_session(request, Secret("key"), EndReason.REPLACED) == EndReason.LOGOUT
+    assert note_deleted_session(request, Secret(), EndReason.REPLACED) == EndReason.REPLACED
 
-    assert deleted_sessions(request) == {"key": EndReason.LOGOUT}
+    assert deleted_sessions(request) == {Secret("key"): EndReason.LOGOUT}
     assert deleted_sessions(RequestFactory().post("/")) == {}
 
 

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import Client, RequestFactory
+from django.utils import timezone
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
 
 from convai_tokens.api import bind_login
+from convai_tokens.lifecycle.issuing import Issued
+from convai_tokens.logins.response import put_in_place
 from convai_tokens.middleware import ConvaiTokenMiddleware
-from convai_tokens.models import LearnerSession
+from convai_tokens.models import ConvaiToken, LearnerSession
+from convai_tokens.secret import Secret
 from tests.builders import serve_login
 
 
@@ -137,3 +141,60 @@ def test_a_blank_end_user_gets_no_token_and_is_told_why(
     assert block["error"]["code"] == "end_user_blank"
     assert block["endUserId"] is None
     assert convai.summary()["generated"] == 0
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda block: {"deep": [{"token": block.value}]},
+        lambda block: {"header": f"Bearer {block.value}"},
+    ],
+    ids=["nested deep", "part of a text"],
+)
+@pytest.mark.parametrize("path", ["/login/json/", "/login/drf/"])
+def test_a_shape_of_the_lmss_own_holds_the_token_only_once_it_is_written(
+    convai: Any,
+    learner: Any,
+    convai_settings: Callable[..., None],
+    log_in: Any,
+    shape: Callable[[Any], Any],
+    path: str,
+) -> None:
+    seen: list[Any] = []
+
+    def payload(block: Any) -> Any:
+        seen.append(shape(block))
+        return seen[0]
+
+    convai_settings(PAYLOAD=payload)
+
+    served = log_in(path)
+
+    (token,) = convai.live()
+    assert token in served.content.decode()
+    assert token not in repr(seen)
+    assert "stand-in" not in served.content.decode()
+
+
+def test_a_token_stays_itself_within_json() -> None:
+    value = 'with "quotes", a \\ and <b>'
+    issued = Issued(ConvaiToken(), Secret(value), timezone.now())
+    response = JsonResponse({"token": issued.stand_in})
+
+    put_in_place(issued, response)
+
+    assert json.loads(response.content) == {"token": value}
+
+
+def test_a_shape_that_leaves_the_token_out_is_logged(
+    convai: Any,
+    learner: Any,
+    convai_settings: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    convai_settings(PAYLOAD=lambda block: {"learner": block.end_user_id})
+
+    served = serve_login(learner, JsonResponse({}))
+
+    assert json.loads(served.content) == {"learner": str(learner.pk)}
+    assert "lacks block.value" in caplog.text
