@@ -128,7 +128,8 @@ class Call:
             wait = self._ledger.admit(key, switches.rate_limit, now)
             if wait:
                 return self._error(429, OVER_LIMIT, wait=wait)
-        token = self._ledger.generate(
+        token = self._ledger.newest_live(now) if switches.same_token else None
+        token = token or self._ledger.generate(
             new_token(switches), now, switches.ttl, only_newest=switches.only_newest
         )
         return json_answer(200, {"apiAuthToken": token.value, **self._expiration(token.expires_at)})

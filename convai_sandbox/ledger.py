@@ -172,6 +172,12 @@ class Ledger:
             self._tokens[value] = token
         return token
 
+    def newest_live(self, now: float) -> Token | None:
+        """Return the token that was generated last, None where it isn't alive."""
+        with self._lock:
+            newest = next(reversed(self._tokens.values()), None)
+            return newest if newest and newest.status(now) == "live" else None
+
     def extend(self, value: str, now: float, by: float) -> float | None:
         """Let a live token end ``by`` seconds from now; return when, or None if it isn't alive."""
         with self._lock:

@@ -134,6 +134,9 @@ class Switches:
         "jwt", kinds.one_of("jwt", "uuid", "long"), "how tokens look: jwt, uuid, long"
     )
     token_prefix: str = switch("", kinds.word, "every token starts with this text")
+    same_token: bool = switch(
+        False, kinds.flag, "generate answers the newest token again, while that lives"
+    )
     only_newest: bool = switch(False, kinds.flag, "a new token ends all earlier ones")
     single_use: bool = switch(False, kinds.flag, "a token connects once")
     # Extend and revoke

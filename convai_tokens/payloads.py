@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from .conf import AppSettings, app_settings
 from .exceptions import ConvaiTokensError, EndUserBlank, Misconfigured
-from .lifecycle.issuing import Issued
+from .lifecycle.storing import Issued
 
 logger = logging.getLogger("convai_tokens")
 

@@ -33,7 +33,8 @@ from .exceptions import (
 )
 from .lifecycle.credential import Credential
 from .lifecycle.ending import revoke_tokens
-from .lifecycle.issuing import Issued, extend, generate
+from .lifecycle.issuing import extend, generate
+from .lifecycle.storing import Issued
 from .logins.credentials import SESSION_STACK, credential_of_request, open_for_request
 from .logins.response import forbid_caching, hand_out
 from .logins.safety import told

@@ -43,7 +43,7 @@ def end_if_told(moment: str) -> None:
 
 def hook() -> None:
     """Wrap the functions that commit what Convai has answered."""
-    from convai_tokens.lifecycle import issuing, revocation
+    from convai_tokens.lifecycle import revocation, storing
 
     # Whatever ends the harness ends this process too. A gunicorn worker sees to that by itself.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -64,8 +64,8 @@ def hook() -> None:
 
         return wrapped
 
-    stored = before(GENERATED, issuing._store)
-    issuing._store = after(COMMITTED, stored)
+    stored = before(GENERATED, storing.store)
+    storing.store = after(COMMITTED, stored)
     revocation._record_dead = before(REVOKED, revocation._record_dead)
     revocation._record_attempt = before(FAILED, revocation._record_attempt)
 

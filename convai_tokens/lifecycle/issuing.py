@@ -7,21 +7,16 @@ called.
 from __future__ import annotations
 
 import logging
-import secrets
-import threading
 import time
 import uuid
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import DataError, IntegrityError, OperationalError, connections, transaction
+from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from .. import signals
 from ..conf import app_settings
-from ..convai.answers import GeneratedToken
 from ..convai.client import get_client
 from ..exceptions import (
     ConvaiTokensError,
@@ -30,7 +25,6 @@ from ..exceptions import (
     NoLiveToken,
     SessionEnded,
     TokenGone,
-    TokenSuperseded,
 )
 from ..models import (
     DEVICE_LENGTH,
@@ -42,28 +36,15 @@ from ..models import (
     TokenStatus,
     database,
 )
-from ..secret import Secret
+from . import storing
 from .audit import record, send_on_commit
 from .credential import Credential
-from .ending import dispatch_on_commit, end_session, mark_for_revocation
-from .sealing import fingerprint, key_ids, seal, unseal
+from .ending import end_session, mark_for_revocation
+from .same_value import record_dead_with
+from .sealing import key_ids, unseal
+from .storing import Issued
 
 logger = logging.getLogger("convai_tokens")
-
-
-@dataclass(frozen=True)
-class Issued:
-    """A token for its learner: the row, and the value, which is in no other place in clear.
-
-    ``expires_at`` is by our clock; Convai's is ``clock_ahead`` of it. ``stand_in`` is what takes
-    the value's place until the response is written: nobody can guess it.
-    """
-
-    token: ConvaiToken
-    value: Secret
-    expires_at: datetime
-    clock_ahead: timedelta = timedelta()
-    stand_in: str = field(default_factory=lambda: f"stand-in-{secrets.token_hex(16)}")
 
 
 def open_session(
@@ -150,7 +131,7 @@ def _generate_once(session: LearnerSession, budget: float | None, *, again: bool
         except ConvaiTokensError as error:
             _record_failure(token, error)
             raise
-    return _store(token, generated)
+    return storing.store(token, generated)
 
 
 def _write_intent(session: LearnerSession) -> ConvaiToken:
@@ -166,71 +147,6 @@ def _write_intent(session: LearnerSession) -> ConvaiToken:
         beyond = tokens.filter(pk__in=list(surplus))
         mark_for_revocation(beyond, detail="Newer tokens reached the cap")
     return token
-
-
-def _store(token: ConvaiToken, generated: GeneratedToken) -> Issued:
-    """Store the value sealed; if the session ended meanwhile, for revocation only."""
-    try:
-        try:
-            return _store_once(token, generated)
-        except OperationalError as error:
-            # A deadlock, or a connection that was dropped meanwhile. Once more, for what isn't
-            # written down now is a token that lives on in nobody's hands.
-            logger.warning("Token %s could not be stored at once: %s", token.pk, error)
-            connections[database()].close_if_unusable_or_obsolete()
-        return _store_once(token, generated)
-    except ConvaiTokensError:
-        raise  # it was stored, for revocation only
-    except Exception:
-        _revoke_unstored(token.pk, generated.value)
-        raise
-
-
-def _revoke_unstored(token_id: int, value: Secret) -> None:
-    """Revoke, at once, a token whose value could not be stored: nobody else knows it."""
-
-    def revoke() -> None:
-        try:
-            get_client().revoke(value)
-        except ConvaiTokensError as error:
-            lost = (
-                "Token %s could be neither stored nor revoked, and lives on in nobody's hands: %s"
-            )
-            logger.error(lost, token_id, error)
-        else:
-            logger.error("Token %s could not be stored, and was revoked at once.", token_id)
-
-    # In a thread, since the learner has waited for Convai already.
-    threading.Thread(target=revoke, name="convai-revoke-unstored", daemon=True).start()
-
-
-def _store_once(token: ConvaiToken, generated: GeneratedToken) -> Issued:
-    known = {
-        "sealed": seal(generated.value, token.pk, token.session_id),
-        "fingerprint": fingerprint(generated.value),
-        "expires_at": generated.expires_at,
-    }
-    tokens = ConvaiToken.primary
-    with transaction.atomic(using=database(), durable=True):
-        stored = tokens.move(token.pk, TokenStatus.GENERATING, to=TokenStatus.ACTIVE, **known)
-        if stored:
-            record(EventKind.GENERATED, token.session_id, token.pk)
-            send_on_commit(signals.token_generated, token.pk)
-        else:
-            # From unknown too: the sweep had given this caller up for dead.
-            froms = (TokenStatus.REVOKING, TokenStatus.UNKNOWN)
-            now = timezone.now()
-            due = {"owed_since": now, "next_attempt_at": now, **known}
-            if tokens.move(token.pk, *froms, to=TokenStatus.REVOKING, **due):
-                record(EventKind.OWED, token.session_id, token.pk, "Generated for nobody")
-                dispatch_on_commit([token.pk])
-    # An active row that wasn't stored now was stored by a first try whose commit nobody heard of.
-    if stored or tokens.filter(pk=token.pk, status=TokenStatus.ACTIVE).exists():
-        lifetime = generated.lifetime
-        return Issued(token, generated.value, lifetime.expires_at, lifetime.clock_ahead)
-    if LearnerSession.primary.open().filter(pk=token.session_id).exists():
-        raise TokenSuperseded("Newer tokens of this learner session took this one's place.")
-    raise SessionEnded("The learner session ended while its token was being generated.")
 
 
 def _record_failure(token: ConvaiToken, error: ConvaiTokensError) -> None:
@@ -265,6 +181,7 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
             if ConvaiToken.primary.move(token.pk, TokenStatus.ACTIVE, to=TokenStatus.GONE, **gone):
                 record(EventKind.GONE, session.pk, token.pk, error.describe())
                 send_on_commit(signals.token_revoked, token.pk)
+        record_dead_with(token.pk, token.fingerprint, TokenStatus.GONE)
         raise
     froms = (TokenStatus.ACTIVE, TokenStatus.EXPIRED)
     extended = {

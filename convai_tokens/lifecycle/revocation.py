@@ -29,6 +29,7 @@ from ..exceptions import (
 )
 from ..models import ConvaiToken, ConvaiTokenQuerySet, EventKind, TokenStatus, database
 from .audit import record, send_on_commit
+from .same_value import record_dead_with
 from .sealing import unseal
 from .taking import take
 
@@ -119,6 +120,7 @@ def _record_dead(token: ConvaiToken, status: str, kind: EventKind, detail: str =
         if tokens.move(token.pk, TokenStatus.REVOKING, to=status, attempts=attempts, **dead):
             record(kind, token.session_id, token.pk, detail)
             send_on_commit(signals.token_revoked, token.pk)
+    record_dead_with(token.pk, token.fingerprint, status)
     return status
 
 

@@ -16,7 +16,8 @@ from ..conf import app_settings
 from ..convai.client import get_client
 from ..exceptions import ConvaiUnavailable, NotAllowed, UnknownStack
 from ..lifecycle.credential import Credential
-from ..lifecycle.issuing import Issued, generate, open_session
+from ..lifecycle.issuing import generate, open_session
+from ..lifecycle.storing import Issued
 from ..models import LearnerSession
 from ..payloads import failed_block, issued_block, may_have_token, named_end_user, shaped
 from ..secret import Hidden

@@ -157,3 +157,12 @@ def test_after_the_last_read_nothing_is_told_to_anyone() -> None:
     ledger._lock.release()
     late.join(5)
     assert not late.is_alive()
+
+
+def test_the_same_token_can_be_generated_again_while_it_lives(convai_sandbox: Sandbox) -> None:
+    convai_sandbox.set(same_token=True)
+    first = generate(convai_sandbox)
+
+    assert generate(convai_sandbox) == first
+    call(convai_sandbox, "revoke", first)
+    assert generate(convai_sandbox) != first

@@ -42,6 +42,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "clock_offset": ("-120", -120.0),
     "token_style": ("uuid", "uuid"),
     "token_prefix": ("CANARY-", "CANARY-"),
+    "same_token": ("", True),
     "only_newest": ("", True),
     "single_use": ("", True),
     "extend_by": ("86400", 86400.0),

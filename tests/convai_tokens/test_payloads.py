@@ -15,7 +15,7 @@ from django.http import HttpRequest
 
 from convai_tokens.conf import app_settings
 from convai_tokens.exceptions import ConvaiRefused, ConvaiUnavailable, EndUserBlank, ErrorCode
-from convai_tokens.lifecycle.issuing import Issued
+from convai_tokens.lifecycle.storing import Issued
 from convai_tokens.models import ConvaiToken
 from convai_tokens.payloads import (
     LoginBlock,

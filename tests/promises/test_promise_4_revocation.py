@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from convai_tokens.convai.client import ConvaiClient, forget_client
 from convai_tokens.exceptions import SessionEnded, TokenSuperseded
-from convai_tokens.lifecycle import ending, issuing, revocation
+from convai_tokens.lifecycle import ending, issuing, revocation, storing
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import (
     ConvaiToken,
@@ -174,7 +174,7 @@ def test_promise_4_a_token_whose_commit_went_through_unheard_is_its_learners(
     convai: Any, learner: Any, log_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection broke on COMMIT: the second try finds the row active, and in its own name."""
-    store, times = issuing._store_once, [0]
+    store, times = storing._store_once, [0]
 
     def unheard(*args: Any) -> Any:
         stored = store(*args)
@@ -183,7 +183,7 @@ def test_promise_4_a_token_whose_commit_went_through_unheard_is_its_learners(
             raise OperationalError("server closed the connection unexpectedly")
         return stored
 
-    monkeypatch.setattr(issuing, "_store_once", unheard)
+    monkeypatch.setattr(storing, "_store_once", unheard)
 
     block = log_in().json()["convai"]
 
@@ -326,7 +326,7 @@ def test_promise_4_a_generate_call_that_died_stands_as_unknown(
     def die(*args: Any) -> None:
         raise Killed
 
-    monkeypatch.setattr(issuing, "_store", die)
+    monkeypatch.setattr(storing, "store", die)
     with pytest.raises(Killed):
         log_in()
     assert ConvaiToken.objects.get().status == TokenStatus.GENERATING
@@ -347,7 +347,7 @@ def test_promise_4_a_revoking_row_without_a_value_becomes_unknown(
         ending.end_session(LearnerSession.objects.get().pk, EndReason.LOGOUT)
         raise Killed
 
-    monkeypatch.setattr(issuing, "_store", end_and_die)
+    monkeypatch.setattr(storing, "store", end_and_die)
     with pytest.raises(Killed):
         log_in()
     assert ConvaiToken.objects.get().status == TokenStatus.REVOKING

@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 from convai_sandbox.switches import ON_THE_WAY
 from convai_tokens.convai.client import forget_client
 from convai_tokens.exceptions import ConvaiTokensError
-from convai_tokens.lifecycle import ending, issuing, revocation
+from convai_tokens.lifecycle import ending, issuing, revocation, storing
 from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
@@ -65,6 +65,7 @@ OUTAGES: list[dict[str, Any]] = [
     {"drop": True},
     {"reset": True},
     {"malformed": "not_json"},
+    {"same_token": True},
     *({"in_front": name} for name in ("maintenance", "error_message", "queued")),
     *({"on_the_way": name} for name in ON_THE_WAY),
     {"faults": {"403": 1}, "error_text": "Forbidden"},  # a firewall
@@ -139,19 +140,19 @@ class History(RuleBasedStateMachine):
         session = self.session(number)
         if session is None:
             return
-        store = issuing._store
+        store = storing.store
 
         def late(*args: Any) -> Any:
             ending.end_session(session.pk, EndReason.LOGOUT)
             return store(*args)
 
-        with patch.object(issuing, "_store", late):
+        with patch.object(storing, "store", late):
             self.unless_refused(lambda: issuing.generate(session))
 
     @rule(number=pick)
     def die_while_generating(self, number: int) -> None:
         if session := self.session(number):
-            with patch.object(issuing, "_store", side_effect=Killed):
+            with patch.object(storing, "store", side_effect=Killed):
                 self.unless_refused(lambda: issuing.generate(session))
 
     @rule()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import DataError, InterfaceError, OperationalError
 
-from convai_tokens.lifecycle import issuing
+from convai_tokens.lifecycle import storing
 
 
 def wait_for_revocation() -> None:
@@ -39,7 +39,7 @@ def test_promise_4_a_value_that_cannot_be_stored_is_revoked_at_once(
     def refuse(*args: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(issuing, "_store_once", refuse)
+    monkeypatch.setattr(storing, "_store_once", refuse)
 
     block = log_in().json()["convai"]
 
@@ -59,7 +59,7 @@ def test_promise_4_a_value_that_can_be_neither_stored_nor_revoked_is_said_so(
     def refuse(*args: Any) -> None:
         raise OperationalError("server closed the connection")
 
-    monkeypatch.setattr(issuing, "_store_once", refuse)
+    monkeypatch.setattr(storing, "_store_once", refuse)
     convai.set(faults={"503": 1}, fault_paths=["revoke"], token_prefix="CANARYTOKEN")
 
     log_in()
@@ -76,7 +76,7 @@ def test_promise_4_the_learner_does_not_wait_for_that_revocation(
     def refuse(*args: Any) -> None:
         raise OperationalError("server closed the connection")
 
-    monkeypatch.setattr(issuing, "_store_once", refuse)
+    monkeypatch.setattr(storing, "_store_once", refuse)
     convai.set(hang=True, fault_paths=["revoke"])
 
     log_in()

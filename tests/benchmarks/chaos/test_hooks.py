@@ -18,10 +18,10 @@ SCRIPT = """
 import sys
 import django
 django.setup()
-from convai_tokens.lifecycle import issuing, revocation
+from convai_tokens.lifecycle import issuing, storing, revocation
 places = {
-    "generated": (issuing, "_store"),
-    "committed": (issuing, "_store"),
+    "generated": (storing, "store"),
+    "committed": (storing, "store"),
     "revoked": (revocation, "_record_dead"),
     "failed": (revocation, "_record_attempt"),
 }

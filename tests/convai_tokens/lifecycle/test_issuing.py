@@ -9,7 +9,6 @@ import pytest
 
 from convai_tokens.exceptions import NoLiveToken, SessionEnded
 from convai_tokens.lifecycle import issuing
-from convai_tokens.lifecycle.sealing import fingerprint, unseal
 from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import (
     ConvaiToken,
@@ -17,7 +16,6 @@ from convai_tokens.models import (
     LearnerSession,
     LearnerSessionQuerySet,
     TokenEvent,
-    TokenStatus,
 )
 from tests.builders import open_session
 
@@ -73,16 +71,6 @@ def test_a_session_follows_its_credential_and_no_other_does(learner: Any) -> Non
 
     assert list(LearnerSession.objects.by_digest(["a-new-digest"])) == [session]
     assert LearnerSession.objects.get(pk=other.pk).credential_digest == other.credential_digest
-
-
-def test_a_generated_token_is_stored_sealed_with_its_end(convai: Any, learner: Any) -> None:
-    issued = issuing.generate(open_session(learner))
-
-    token = ConvaiToken.objects.get()
-    assert convai.live() == [issued.value.reveal()]
-    assert unseal(token.sealed, token.pk, token.session_id) == issued.value
-    assert (token.status, token.expires_at) == (TokenStatus.ACTIVE, issued.expires_at)
-    assert token.fingerprint == fingerprint(issued.value)
 
 
 def test_the_newest_token_is_extended_and_none_where_there_is_none(

@@ -15,7 +15,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
 
 from convai_tokens.api import bind_login
-from convai_tokens.lifecycle.issuing import Issued
+from convai_tokens.lifecycle.storing import Issued
 from convai_tokens.logins.response import put_in_place
 from convai_tokens.middleware import ConvaiTokenMiddleware
 from convai_tokens.models import ConvaiToken, LearnerSession
