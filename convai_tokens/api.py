@@ -20,6 +20,7 @@ from .exceptions import ConvaiTokensError, NotAuthenticated
 from .lifecycle.ending import end_sessions
 from .lifecycle.issuing import generate
 from .logins.credentials import (
+    SESSION_STACK,
     BearerStack,
     bearer_credential,
     credential_of_request,
@@ -27,7 +28,7 @@ from .logins.credentials import (
     open_for_request,
     register_bearer_stack,
 )
-from .logins.notes import LoginNote, device_of, note_login, note_token_in_page
+from .logins.notes import LoginNote, device_of, note_login, note_token_in_page, noted_login
 from .logins.safety import told
 from .models import EndReason, LearnerSession
 from .payloads import failed_block, fields, issued_block
@@ -49,7 +50,7 @@ def bind_login(
     user: AbstractBaseUser,
     *,
     stack: str,
-    identity: str,
+    identity: str = "",
     device: str = "",
 ) -> None:
     """Tell of a login whose stack sends no signal; to be called by its view.
@@ -59,11 +60,21 @@ def bind_login(
     response of the view then gets the Convai block, as any other login's. ``device`` is a kiosk's
     name; if it isn't given, the ``device`` in the request's body is.
 
-    Raises ``ImproperlyConfigured`` when no such stack is registered.
+    With the stack ``"session"``, after Django's ``login()`` and without an ``identity``: the
+    session is what the client will present, whatever else the response hands out.
+
+    Raises ``ImproperlyConfigured`` when no such stack is registered, or the request has no Django
+    session of this user.
     """
-    credential = bearer_credential(stack, identity)
-    note = LoginNote(user, credential, device=device or device_of(request))
-    note_login(http_request(request), note)
+    http = http_request(request)
+    device = device or device_of(request)
+    if stack != SESSION_STACK:
+        note_login(http, LoginNote(user, bearer_credential(stack, identity), device=device))
+        return
+    note = noted_login(http)
+    if note is None or note.session is None or note.user.pk != user.pk:
+        raise ImproperlyConfigured("Call django.contrib.auth.login() with this user first.")
+    note.by_session, note.device = True, device
 
 
 def issue_token(request: HttpRequest | Request) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.test import RequestFactory
+from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
 
 from convai_tokens.api import bind_login
 from convai_tokens.convai.breaker import FAILURE_THRESHOLD, Breaker
@@ -38,6 +40,16 @@ def serve_login(user: Any, response: Any) -> Any:
         return response
 
     return ConvaiTokenMiddleware(view)(RequestFactory().post("/login/"))
+
+
+def rendered(middleware: ConvaiTokenMiddleware, request: Any, response: Any) -> Any:
+    """Return a view's response as Django's handler hands it on: DRF's as JSON, rendered."""
+    if isinstance(response, Response):
+        response.accepted_renderer = JSONRenderer()
+        response.accepted_media_type = "application/json"
+        vars(response)["renderer_context"] = {}
+        middleware.process_template_response(request, response).render()
+    return response
 
 
 def open_breaker(breaker: Breaker, *, pause: float | None = None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from django.core.checks import CheckMessage
 
-from . import configuration, engines, site
+from . import configuration, engines, site, stacks
 
 TAG = "convai_tokens"  # for manage.py check --tag
 Check = Callable[..., list[CheckMessage]]
@@ -23,5 +23,7 @@ CHECKS: tuple[Check, ...] = (
     engines.check_task_engine,
     site.check_urls,
     site.check_isolation,
+    stacks.check_authentication_classes,
+    stacks.check_stacks,
 )
 DEPLOY_CHECKS: tuple[Check, ...] = (configuration.check_own_keys, site.check_shared_cache)

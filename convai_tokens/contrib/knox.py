@@ -19,19 +19,22 @@ from rest_framework.request import Request
 from ..lifecycle.audit import after_commit
 from ..lifecycle.ending import end_sessions
 from ..logins.credentials import BearerStack, bearer_credential, register_bearer_stack
+from ..logins.handed_out import credentials_in
 from ..logins.notes import current_request
 from ..logins.safety import never_raises
 from ..models import EndReason, LearnerSession
+from ..secret import Hidden
 
 NAME = "knox"
+CLASSES = ("knox.auth.TokenAuthentication",)
 
 
 def from_login(user: AbstractBaseUser, data: dict[str, Any]) -> str | None:
-    """Return the digest of the knox token in a login response's ``token``."""
-    token = data.get("token")
-    if not isinstance(token, str):
+    """Return the digest of the knox token in a login response, whatever the LMS calls it."""
+    digests = [hash_token(text.reveal()) for _, text in credentials_in(Hidden(data))]
+    if not digests:
         return None
-    rows = _rows().filter(digest=hash_token(token), user_id=user.pk)
+    rows = _rows().filter(digest__in=digests, user_id=user.pk)
     digest: str | None = rows.values_list("digest", flat=True).first()
     return digest
 
@@ -83,7 +86,7 @@ def _reason(instance: Any) -> EndReason:
 
 def connect() -> None:
     """Register the stack and its receiver; called by ``contrib.connect()``."""
-    register_bearer_stack(BearerStack(NAME, from_login, from_request, is_alive))
+    register_bearer_stack(BearerStack(NAME, from_login, from_request, is_alive, CLASSES))
     pre_delete.connect(
         on_token_deleted,
         sender=get_token_model(),

@@ -29,6 +29,7 @@ def all_steps(
         Step("base_url", installation.base_url),
         Step("system_checks", installation.system_checks),
         Step("middleware", installation.middleware),
+        Step("login_stacks", installation.login_stacks),
         # Those that call Convai need one another, and so pass on why network was not taken.
         Step(
             "network",

@@ -19,12 +19,13 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from ..checks import CHECKS, configuration, site
+from ..checks import CHECKS, configuration, site, stacks
 from ..conf import AppSettings, app_settings
 from ..exceptions import SealBroken
 from ..lifecycle.sealing import seal, unseal
 from ..lifecycle.sweep import last_seen
 from ..lifecycle.tidying import lost_keys, sessions_of_key
+from ..logins.credentials import bearer_stacks
 from ..models import ConvaiToken, EventKind, TokenEvent, TokenStatus, database
 from ..secret import Secret
 from .step import Finding, Status, failed, ok, skipped, warning
@@ -42,7 +43,9 @@ GIVEN_UP = timedelta(days=7)
 SWEEP_LATE, SWEEP_LOST = timedelta(minutes=15), timedelta(hours=2)
 START_THE_SWEEP = "Run manage.py convai_sweep --watch as a service, or convai_sweep from cron."
 # What the steps api_key, base_url and middleware tell themselves.
-TOLD_ELSEWHERE = {f"convai_tokens.{number}" for number in ("E001", "E002", "E004", "E005")}
+TOLD_ELSEWHERE = {
+    f"convai_tokens.{number}" for number in ("E001", "E002", "E004", "E005", "W016", "W017")
+}
 
 
 def _judged(messages: Iterable[CheckMessage], detail: str) -> Finding:
@@ -102,6 +105,13 @@ def system_checks() -> Finding:
 def middleware() -> Finding:
     """Is the middleware there, and inside of those that it needs?"""
     return _judged(site.check_middleware(None), "In place.")
+
+
+def login_stacks() -> Finding:
+    """Does a known login stack serve each way in which the site authenticates, and vice versa?"""
+    known = ", ".join(["session", *(stack.name for stack in bearer_stacks())])
+    messages = [*stacks.check_authentication_classes(None), *stacks.check_stacks(None)]
+    return _judged(messages, f"Known: {known}.")
 
 
 def migrations() -> Finding:

@@ -6,10 +6,11 @@ A Django session carries its learner session's id in its data, because its key c
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from traceback import clear_frames
 from typing import Any
 
@@ -34,6 +35,8 @@ from ..models import LearnerSession
 from ..payloads import may_have_token, named_end_user
 from ..secret import Hidden, Secret
 
+logger = logging.getLogger("convai_tokens")
+
 SESSION_STACK = "session"
 SESSION_DATA_KEY = "convai_learner_session"
 
@@ -45,13 +48,16 @@ class BearerStack:
     ``from_login(user, data)`` returns the credential that the login response ``data`` (a dict)
     hands out; ``from_request(request)`` the one that a DRF request was authenticated with. Both
     return the same text for the same credential, and None when it isn't this stack's.
-    ``is_alive(credential)`` tells whether the stack still accepts it.
+    ``is_alive(credential)`` tells whether the stack still accepts it. ``authentication_classes``
+    are dotted paths of the DRF classes, or of classes above them, that authenticate by it: the
+    system checks tell by them which logins get no token.
     """
 
     name: str
     from_login: Callable[[AbstractBaseUser, dict[str, Any]], str | None]
     from_request: Callable[[Request], str | None]
     is_alive: Callable[[str], bool]
+    authentication_classes: tuple[str, ...] = ()
 
 
 _bearer_stacks: dict[str, BearerStack] = {}
@@ -66,6 +72,11 @@ def register_bearer_stack(stack: BearerStack) -> None:
     if stack.name == SESSION_STACK or _bearer_stacks.get(stack.name, stack) != stack:
         raise ImproperlyConfigured(f"A login stack named {stack.name!r} is registered already.")
     _bearer_stacks[stack.name] = stack
+
+
+def bearer_stacks() -> list[BearerStack]:
+    """Return the stacks that are registered."""
+    return [*_bearer_stacks.values()]
 
 
 def bearer_credential(stack: str, identity: str) -> Credential:
@@ -221,11 +232,23 @@ def credential_of_request(request: HttpRequest | Request) -> Credential:
             if identity:
                 return bearer_credential(stack.name, identity)
         if not isinstance(request.successful_authenticator, SessionAuthentication):
+            authenticator = type(request.successful_authenticator)
+            _warn_of(authenticator.__module__, authenticator.__qualname__)
             raise CredentialNotSupported
     session: SessionBase | None = getattr(request, "session", None)
     if session is None or SESSION_KEY not in session:
         raise CredentialNotSupported
     return session_credential(session)
+
+
+@lru_cache  # so that each class is told of once
+def _warn_of(module: str, name: str) -> None:
+    logger.warning(
+        "%s.%s authenticates requests at the token endpoint, and no login stack that is registered "
+        "serves it: they get credential_not_supported, and no token (docs/logins.md).",
+        module,
+        name,
+    )
 
 
 def open_for_request(

@@ -34,14 +34,16 @@ current_request: ContextVar[HttpRequest | None] = ContextVar("convai_request", d
 class LoginNote:
     """A login that this request made: whose, and by which credential if that is known yet.
 
-    ``session`` is the Django session of the login, kept because allauth's app client swaps
-    ``request.session`` before the middleware sees the response. ``is_new`` tells that it has no
-    learner session from before. ``replaced_key`` is the key of the Django session that the login
-    flushed, if it did. ``error`` is what went wrong while the login was being noted.
+    ``by_session`` tells that the LMS has said so: the session is the credential, whatever the
+    response hands out. ``session`` is the Django session of the login, kept because allauth's app
+    client swaps ``request.session`` before the middleware sees the response. ``is_new`` tells that
+    it has no learner session from before. ``replaced_key`` is the key of the Django session that
+    the login flushed, if it did. ``error`` is what went wrong while the login was being noted.
     """
 
     user: AbstractBaseUser
     credential: Credential | None = None
+    by_session: bool = False
     session: SessionBase | None = None
     is_new: bool = True
     replaced_key: Secret = field(default_factory=Secret)

@@ -30,10 +30,17 @@ from .credentials import (
     session_credential,
 )
 from .ends import end_replaced_cookie
+from .handed_out import unknown_credential
 from .notes import LoginNote, noted_login
 from .safety import never_raises, told
 
 logger = logging.getLogger("convai_tokens")
+
+UNKNOWN = (
+    "A login gets no token, since nobody would see its end: its response %s. Register the login "
+    "stack (docs/logins.md).%s"
+)
+IF_NONE = " If that is no credential, name it in CONVAI_TOKENS['NO_CREDENTIALS']."
 
 
 @never_raises
@@ -48,7 +55,7 @@ def extend_data(request: HttpRequest, response: HttpResponseBase) -> None:
     is_json = "json" in (getattr(response, "accepted_media_type", None) or "")
     if is_json and _is_success(response) and isinstance(response.data, dict):
         end_replaced_cookie(note, response)
-        block, issued = _login_block(request, note, Hidden(response.data))
+        block, issued = _login_block(request, note, Hidden(response.data), response)
         if block:
             response.data = _merged(Hidden(response.data), block)
             forbid_caching(response)
@@ -70,7 +77,7 @@ def extend_content(request: HttpRequest, response: HttpResponseBase) -> None:
         return
     data = Hidden(json.loads(response.content))
     if isinstance(data.reveal(), dict):
-        block, issued = _login_block(request, note, data)
+        block, issued = _login_block(request, note, data, response)
         if block:
             response.content = json.dumps(_merged(data, block)).encode()
             forbid_caching(response)
@@ -115,7 +122,10 @@ def _merged(data: Hidden[dict[str, Any]], block: dict[str, Any]) -> dict[str, An
 
 
 def _login_block(
-    request: HttpRequest, note: LoginNote, data: Hidden[dict[str, Any]]
+    request: HttpRequest,
+    note: LoginNote,
+    data: Hidden[dict[str, Any]],
+    response: HttpResponseBase,
 ) -> tuple[dict[str, Any], Issued | None]:
     """Return what ``PAYLOAD`` makes of this login, and the token if there is one.
 
@@ -125,13 +135,18 @@ def _login_block(
         return {}, None
     note.done = True
     try:
-        issued = _issue(request, note, data)
+        issued = _issue(request, note, data, response)
         return shaped(issued_block(note.user, issued)), issued
     except Exception as error:  # noqa: BLE001 - no failure of ours is the learner's
         return shaped(failed_block(note.user, told(error))), None
 
 
-def _issue(request: HttpRequest, note: LoginNote, data: Hidden[dict[str, Any]]) -> Issued:
+def _issue(
+    request: HttpRequest,
+    note: LoginNote,
+    data: Hidden[dict[str, Any]],
+    response: HttpResponseBase,
+) -> Issued:
     """Generate a token for the login, or raise why there is none."""
     if note.error is not None:
         raise note.error
@@ -139,7 +154,7 @@ def _issue(request: HttpRequest, note: LoginNote, data: Hidden[dict[str, Any]]) 
         raise NotAllowed
     if unavailable := _why_no_token(note):
         raise unavailable
-    session = _open(note, _credential(note, data))
+    session = _open(note, _credential(note, data, response))
     return generate(session, budget=app_settings.LOGIN_BUDGET)
 
 
@@ -155,15 +170,24 @@ def _why_no_token(note: LoginNote) -> ConvaiUnavailable | None:
     return get_client().why_unavailable()
 
 
-def _credential(note: LoginNote, data: Hidden[dict[str, Any]]) -> Credential:
-    """Return the credential that later requests of this login will carry."""
+def _credential(
+    note: LoginNote, data: Hidden[dict[str, Any]], response: HttpResponseBase
+) -> Credential:
+    """Return the credential that later requests of this login will carry.
+
+    Raises ``UnknownStack`` where that isn't known: nobody would see its end.
+    """
     if note.credential is not None and note.credential.stack != SESSION_STACK:
         return note.credential
-    bearer = credential_of_login(note.user, data)
-    if bearer is not None:
-        return bearer
+    if not note.by_session:
+        bearer = credential_of_login(note.user, data)
+        if bearer is not None:
+            return bearer
+        if unknown := unknown_credential(data, response):
+            logger.warning(UNKNOWN, f"hands out {unknown}", IF_NONE)
+            raise UnknownStack
     if note.session is None or not belongs_to(note.session, note.user):
-        logger.warning("A login by a stack that convai_tokens doesn't know gets no token.")
+        logger.warning(UNKNOWN, "hands out no credential that is known", "")
         raise UnknownStack
     if not note.session.session_key:
         note.session.save()  # gives it the key by which its end will be seen

@@ -252,6 +252,7 @@ PUBLIC = {
     "convai_tokens.middleware": ["ConvaiTokenMiddleware"],
     "convai_tokens.models": ["ConvaiToken", "LearnerSession", "TokenEvent"],
     "convai_tokens.payloads": ["LoginBlock", "end_user", "everybody", "flat", "nested"],
+    "convai_tokens.secret": ["Secret"],
     "convai_tokens.signals": [
         "token_extended",
         "token_failed",

@@ -84,7 +84,7 @@ def test_a_login_of_an_unknown_stack_gets_no_token_and_a_log_line(
     assert data["token"] == "of nobody"
     assert data["convai"]["apiAuthToken"] is None
     assert data["convai"]["error"]["code"] == "convai_unknown_stack"
-    assert "doesn't know" in caplog.text
+    assert "nobody would see its end" in caplog.text
     assert convai.summary()["generated"] == 0
 
 

@@ -128,11 +128,15 @@ def test_a_bearer_needs_no_csrf_token(convai: Any, learner: Any, log_in: Any, be
     assert strict.post("/convai/token/", headers=bearer(login)).status_code == 200
 
 
-def test_a_credential_of_an_unknown_stack_is_told_so(
-    learner: Any, settings: Any, client: Client, monkeypatch: pytest.MonkeyPatch
+def test_a_credential_of_an_unknown_stack_is_told_so_and_its_class_once_in_the_log(
+    learner: Any,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     from rest_framework.authentication import BasicAuthentication
 
+    from convai_tokens.logins.credentials import _warn_of
     from convai_tokens.views import TokenView
     from tests.conftest import PASSWORD
 
@@ -141,10 +145,15 @@ def test_a_credential_of_an_unknown_stack_is_told_so(
 
     basic = base64.b64encode(f"learner:{PASSWORD}".encode()).decode()
 
-    answer = client.post("/convai/token/", headers={"Authorization": f"Basic {basic}"})
+    _warn_of.cache_clear()
+
+    for _ in range(2):
+        answer = client.post("/convai/token/", headers={"Authorization": f"Basic {basic}"})
 
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "credential_not_supported"
+    (warning,) = [it.getMessage() for it in caplog.records if it.levelname == "WARNING"]
+    assert "rest_framework.authentication.BasicAuthentication" in warning
 
 
 def test_a_learner_whom_issue_if_excludes_is_told_so(

@@ -20,6 +20,7 @@ NAMES = [
     "base_url",
     "system_checks",
     "middleware",
+    "login_stacks",
     "network",
     "tls",
     "clock",
@@ -34,7 +35,7 @@ NAMES = [
     "sweep",
     "overdue",
 ]
-CALLS = NAMES[4:10]
+CALLS = NAMES[NAMES.index("network") : NAMES.index("migrations")]
 
 ConvaiSettings = Callable[..., None]
 MakeToken = Callable[..., ConvaiToken]

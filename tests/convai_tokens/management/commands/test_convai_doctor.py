@@ -82,7 +82,7 @@ def test_all_is_well_and_the_exit_status_is_0(convai: Sandbox) -> None:
     assert code == 0
     lines = text.splitlines()
     assert re.fullmatch(r"✓ api_key {7,}\d+ ms  Present \(never shown\)\.", lines[0])
-    assert lines[-1] == "✓ All is well: 16 ok, 1 skipped."
+    assert lines[-1] == "✓ All is well: 17 ok, 1 skipped."
     assert [line.split()[1] for line in lines if line[:1] in "✓!✗-" and line][:-1] == NAMES
 
 
@@ -92,7 +92,7 @@ def test_warnings_end_with_exit_status_1(convai: Sandbox) -> None:
     assert code == 1
     assert "\n! cache " in text
     assert "\n" + " " * 29 + "Cause: Each process" in text
-    assert text.splitlines()[-1].startswith("! It works, but needs attention: 14 ok, 1 warning,")
+    assert text.splitlines()[-1].startswith("! It works, but needs attention: 15 ok, 1 warning,")
 
 
 def test_a_failure_ends_with_exit_status_2(convai: Sandbox) -> None:
@@ -250,7 +250,9 @@ def test_a_second_signal_is_obeyed_at_once(convai: Sandbox) -> None:
     text, _ = process.communicate(timeout=30)
 
     assert statuses(json.loads(text)) == {
-        **dict.fromkeys(["api_key", "base_url", "system_checks", "middleware"], "ok"),
+        **dict.fromkeys(
+            ["api_key", "base_url", "system_checks", "middleware", "login_stacks"], "ok"
+        ),
         "network": "ok",
         "tls": "skipped",
         "clock": "ok",

@@ -1,4 +1,4 @@
-"""The settings dict, and the string type that holds secrets."""
+"""The settings dict: defaults, the project's values, and what is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from convai_tokens.conf import SETTINGS, Hook, app_settings, configured, is_loopback
+from convai_tokens.conf import SETTINGS, Hook, app_settings, configured
 from convai_tokens.payloads import flat, nested
 from convai_tokens.secret import Secret
 
@@ -28,6 +28,7 @@ OTHERS: dict[str, Any] = {
     **dict.fromkeys(["REVOKE_HORIZON", "RETENTION"], timedelta(days=7)),
     "ALLOW_GET": True,
     "WATCH_SESSION_ROWS": False,
+    "NO_CREDENTIALS": ["key"],
 }
 
 
@@ -165,22 +166,3 @@ def test_encryption_keys_show_in_no_repr(convai_settings: ConvaiSettings) -> Non
     convai_settings(ENCRYPTION_KEYS=["a-key-of-its-own" + "k" * 40])
 
     assert repr(app_settings.encryption_keys()) == "['***']"
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("localhost", True),
-        ("127.0.0.1", True),
-        ("::1", True),
-        ("0.0.0.0", False),
-        ("192.168.0.1", False),
-        ("convai.com", False),
-        ("", False),
-        (None, False),
-    ],
-)
-def test_only_hosts_that_stand_for_this_machine_are_loopback(
-    host: str | None, expected: bool
-) -> None:
-    assert is_loopback(host) is expected

@@ -1,0 +1,72 @@
+"""System checks of the login stacks: whom the site authenticates, and who of them gets a token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's name
+from django.utils.module_loading import import_string
+
+from ..logins.credentials import bearer_stacks
+
+SESSION_CLASS = "rest_framework.authentication.SessionAuthentication"
+# Of these no login hands anything out: each request brings its own proof.
+WITHOUT_LOGIN = (
+    "rest_framework.authentication.BasicAuthentication",
+    "rest_framework.authentication.RemoteUserAuthentication",
+)
+DRF_DEFAULT = (SESSION_CLASS, WITHOUT_LOGIN[0])
+
+
+def check_authentication_classes(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """W016: learners are authenticated by what no login stack serves."""
+    served = {SESSION_CLASS, *WITHOUT_LOGIN}
+    served.update(path for stack in bearer_stacks() for path in stack.authentication_classes)
+    return [
+        Warning(
+            f"DEFAULT_AUTHENTICATION_CLASSES has {path!r}, which no login stack serves.",
+            hint="A login that hands out its credential gets no Convai token, and the token "
+            "endpoint answers credential_not_supported. Register a stack that names this class "
+            "(docs/api.md), or silence this check if no learner's client uses it.",
+            id="convai_tokens.W016",
+        )
+        for path, lineage in _lineages()
+        if not served & {*lineage}
+    ]
+
+
+def check_stacks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W017: a login by a stack gets a token, and the endpoint doesn't know the learner."""
+    accepted = {name for _, lineage in _lineages() for name in lineage}
+    return [
+        Warning(
+            f"The login stack {stack.name!r} is known, and DEFAULT_AUTHENTICATION_CLASSES has "
+            "nothing that authenticates its learners.",
+            hint="Their logins get a Convai token, and the token endpoint answers 401. Add "
+            f"{stack.authentication_classes[0]!r}; or silence this check if the endpoint's view "
+            "has authentication classes of its own.",
+            id="convai_tokens.W017",
+        )
+        for stack in bearer_stacks()
+        if stack.authentication_classes and not accepted & {*stack.authentication_classes}
+    ]
+
+
+def _lineages() -> Iterator[tuple[str, list[str]]]:
+    """Yield each class that DRF authenticates with by default, and the classes above it, by name.
+
+    What can't be imported is DRF's to tell.
+    """
+    rest_framework = getattr(settings, "REST_FRAMEWORK", {})
+    for path in rest_framework.get("DEFAULT_AUTHENTICATION_CLASSES", DRF_DEFAULT):
+        try:
+            found = import_string(path) if isinstance(path, str) else path
+        except ImportError:
+            continue
+        names = [f"{base.__module__}.{base.__qualname__}" for base in found.__mro__]
+        yield names[0], names

@@ -1,0 +1,104 @@
+"""What a setting's value must be, by kind: the rule, its check's id, and what to do."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..secret import Secret
+
+MIN_KEY_LENGTH = 32
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host name stands for this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 < value < float("inf")
+
+
+def _is_safe_url(value: Any) -> bool:
+    try:
+        url = urlsplit(str(value))
+        host = url.hostname
+    except ValueError:
+        return False
+    return bool(host) and (url.scheme == "https" or (url.scheme == "http" and is_loopback(host)))
+
+
+def _is_text(value: Any, length: int = 1) -> bool:
+    text = value.reveal() if isinstance(value, Secret) else value
+    return isinstance(text, str) and len(text.strip()) >= length
+
+
+def _are_keys(value: Any) -> bool:
+    def is_key(key: Any) -> bool:
+        return _is_text(key, MIN_KEY_LENGTH)
+
+    is_list = isinstance(value, (list, tuple)) and bool(value)
+    return value is None or (is_list and all(map(is_key, value)))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a setting's value must be, who tells it when it isn't, and what to do then."""
+
+    must_be: str
+    holds: Callable[[Any], bool]
+    check_id: str
+    hint: str
+
+
+TABLE_HINT = "See the table of settings in docs/settings.md for the units and defaults."
+API_KEY = Kind(
+    "a text that isn't blank, or a callable that returns one",
+    lambda value: callable(value) or _is_text(value),
+    "E001",
+    "Set it to your Convai API key, read from the environment or a secrets store, or to a "
+    "callable that returns it.",
+)
+SAFE_URL = Kind(
+    "https, or http on loopback",
+    _is_safe_url,
+    "E002",
+    "Use https://api.convai.com; plain http would show the API key to the network.",
+)
+TEXT = Kind("a text", lambda value: isinstance(value, str), "E008", TABLE_HINT)
+FLAG = Kind("True or False", lambda value: isinstance(value, bool), "E008", TABLE_HINT)
+SECONDS = Kind("a number of seconds above 0", _is_number, "E008", TABLE_HINT)
+COUNT = Kind(
+    "a whole number above 0",
+    lambda value: isinstance(value, int) and _is_number(value),
+    "E008",
+    TABLE_HINT,
+)
+PERIOD = Kind(
+    "a positive timedelta",
+    lambda value: isinstance(value, timedelta) and value > timedelta(),
+    "E008",
+    TABLE_HINT,
+)
+NAMES = Kind(
+    "a list of texts",
+    lambda value: isinstance(value, (list, tuple, set)) and all(map(_is_text, value)),
+    "E008",
+    TABLE_HINT,
+)
+KEYS = Kind(
+    f"a list of texts of {MIN_KEY_LENGTH} or more characters, newest first",
+    _are_keys,
+    "E009",
+    "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'",
+)

@@ -1,0 +1,100 @@
+"""One setting: where its value comes from, and how it is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from .kinds import Kind
+
+if TYPE_CHECKING:
+    from . import AppSettings
+
+T = TypeVar("T")
+
+
+def configured() -> dict[str, Any]:
+    """Return the dict as the project has it; empty where it has none."""
+    found: dict[str, Any] = getattr(settings, "CONVAI_TOKENS", {})
+    return found
+
+
+_NOTHING = object()
+
+
+class Setting(Generic[T]):
+    """One key of the dict. As an attribute of ``app_settings`` it is the project's value."""
+
+    def __init__(self, default: T, kind: Kind, about: str, *, shown: str = "") -> None:
+        self.default = default
+        self.kind = kind
+        self.about = about
+        self.shown = shown or repr(default)  # the default, in the documentation's table
+        self.name = ""
+        self._accepted: Any = _NOTHING  # the value that was looked at last, and is fine
+
+    def __set_name__(self, owner: type[AppSettings], name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type[AppSettings]) -> Self: ...
+
+    @overload
+    def __get__(self, instance: AppSettings, owner: type[AppSettings]) -> T: ...
+
+    def __get__(self, instance: AppSettings | None, owner: type[AppSettings]) -> Self | T:
+        if instance is None:
+            return self
+        return self.value()
+
+    def value(self) -> T:
+        """Return the project's value as it stands, or the default.
+
+        Raises ``ImproperlyConfigured`` when it is what the setting must never be: nobody may have
+        run the checks.
+        """
+        # No local variable holds it where something is raised: it may be a secret.
+        if self.given() is not self._accepted:
+            if problem := self.problem():
+                name, hint = self.name, self.kind.hint
+                raise ImproperlyConfigured(f"CONVAI_TOKENS[{name!r}] {problem} {hint}")
+            self._accepted = self.given()
+        return self._used(self.given())
+
+    def given(self) -> Any:
+        """Return the project's value unchecked."""
+        return configured().get(self.name, self.default)
+
+    def problem(self) -> str:
+        """Return what is wrong with the project's value; empty when nothing is."""
+        return self._problem_of(self.given())
+
+    def _problem_of(self, value: Any) -> str:
+        return "" if self.kind.holds(value) else f"must be {self.kind.must_be}."
+
+    def _used(self, value: Any) -> T:
+        used: T = value
+        return used
+
+
+class Hook(Setting[T]):
+    """A setting that is a callable, or names one by its dotted path."""
+
+    def __init__(self, path: str, about: str) -> None:
+        hint = f"Give a callable or its dotted path; the default is {path!r}."
+        kind = Kind("a callable, or its dotted path", callable, "E006", hint)
+        super().__init__(path, kind, about)  # type: ignore[arg-type] # the path, for the callable
+
+    def _problem_of(self, value: Any) -> str:
+        try:
+            used = self._used(value)
+        except ImportError as error:
+            return f"can't be imported: {error}."
+        return "" if callable(used) else f"is {used!r}, which isn't callable."
+
+    def _used(self, value: Any) -> T:
+        used: T = import_string(value) if isinstance(value, str) else value
+        return used
