@@ -81,6 +81,10 @@ class ErrorCode(StrEnum):
     TOKEN_GONE = "token_gone", "Convai does not know this token any more; generate one."
     SEAL_BROKEN = "seal_broken", "This token can't be read any more; generate one."
     # This learner, or this request
+    LEARNER_RATE_LIMITED = (
+        "learner_rate_limited",
+        "This learner has got too many tokens within an hour.",
+    )
     END_USER_BLANK = "end_user_blank", "This learner has no id or no name for Convai."
     CONVAI_NOT_ALLOWED = "convai_not_allowed", "This learner gets no Convai token."
     CREDENTIAL_NOT_SUPPORTED = (
@@ -200,6 +204,13 @@ class EndUserBlank(ConvaiTokensError):
 
     code = ErrorCode.END_USER_BLANK
     pause = None
+
+
+class LearnerLimited(ConvaiTokensError):
+    """The learner has reached ``LEARNER_RATE``; ``retry_after`` tells when one more is free."""
+
+    code = ErrorCode.LEARNER_RATE_LIMITED
+    pause = 60.0
 
 
 class SealBroken(ConvaiTokensError):

@@ -104,7 +104,7 @@ def _error_response(error: ConvaiTokensError) -> Response:
 
 
 def _status_of(error: ConvaiTokensError) -> int:
-    if error.code == ErrorCode.CONVAI_RATE_LIMITED:
+    if error.code in (ErrorCode.CONVAI_RATE_LIMITED, ErrorCode.LEARNER_RATE_LIMITED):
         return status.HTTP_429_TOO_MANY_REQUESTS
     if isinstance(error, (ConvaiUnavailable, ConvaiRefused, Misconfigured)):
         return status.HTTP_503_SERVICE_UNAVAILABLE

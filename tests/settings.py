@@ -78,5 +78,6 @@ CONVAI_TOKENS = {
     "API_KEY": "CANARY-KEY-5d41402abc4b2a76b9719d911017c592",
     "BASE_URL": "http://127.0.0.1:9",  # nobody listens there; each test names its own sandbox
     "DISPATCHER": "convai_tokens.dispatch.inline",
+    "LEARNER_RATE": 100_000,  # some tests log one learner in a thousand times
 }
 LOGGING = {"version": 1, "disable_existing_loggers": False}

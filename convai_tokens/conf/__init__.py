@@ -79,6 +79,9 @@ class AppSettings:
     MAX_LIVE_TOKENS = Setting(
         5, kinds.COUNT, "per learner session; the oldest is revoked when one more is generated"
     )
+    LEARNER_RATE = Setting(
+        60, kinds.COUNT, "tokens that one learner may get in an hour, over all sessions"
+    )
     ALLOW_GET = Setting(
         False, kinds.FLAG, "GET on the token endpoint, for the Unity SDK's no-code mode"
     )

@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from .. import signals
 from ..conf import app_settings
-from ..convai.client import get_client
+from ..convai.answers import GeneratedToken
+from ..convai.client import ConvaiClient, get_client
 from ..exceptions import (
     ConvaiTokensError,
     ConvaiUnavailable,
@@ -40,6 +41,7 @@ from . import storing
 from .audit import record, send_on_commit
 from .credential import Credential
 from .ending import end_session, mark_for_revocation
+from .rate import give_back_to_rate, take_from_rate
 from .same_value import record_dead_with
 from .sealing import key_ids, unseal
 from .storing import Issued
@@ -107,8 +109,8 @@ def follow_credential(session_id: uuid.UUID, digest: str) -> None:
 def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
     """Generate a token for an open learner session within ``budget`` seconds.
 
-    Raises ``SessionEnded``, ``TokenSuperseded``, ``ConvaiUnavailable`` or ``ConvaiRefused``; and
-    ``RuntimeError`` when a transaction is open.
+    Raises ``SessionEnded``, ``TokenSuperseded``, ``LearnerLimited``, ``ConvaiUnavailable`` or
+    ``ConvaiRefused``; and ``RuntimeError`` when a transaction is open.
     """
     deadline = None if budget is None else time.monotonic() + budget
     try:
@@ -125,13 +127,23 @@ def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
 def _generate_once(session: LearnerSession, budget: float | None, *, again: bool) -> Issued:
     client = get_client()
     with client.reserve(budget) as left:
-        token = _write_intent(session)
+        take_from_rate(session.user_id)
         try:
-            generated = client.generate(left, again=again)
+            token = _write_intent(session)
+            generated = _call(client, token, left, again=again)
         except ConvaiTokensError as error:
-            _record_failure(token, error)
+            if not error.maybe_done:
+                give_back_to_rate(session.user_id)
             raise
     return storing.store(token, generated)
+
+
+def _call(client: ConvaiClient, token: ConvaiToken, left: float, *, again: bool) -> GeneratedToken:
+    try:
+        return client.generate(left, again=again)
+    except ConvaiTokensError as error:
+        _record_failure(token, error)
+        raise
 
 
 def _write_intent(session: LearnerSession) -> ConvaiToken:

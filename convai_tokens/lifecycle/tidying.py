@@ -24,6 +24,7 @@ from ..models import (
     ConvaiTokenQuerySet,
     EndReason,
     EventKind,
+    LearnerRate,
     LearnerSession,
     LearnerSessionQuerySet,
     TokenEvent,
@@ -32,6 +33,7 @@ from ..models import (
 )
 from .audit import event, record_all
 from .ending import end_sessions
+from .rate import HOUR
 from .sealing import key_ids
 from .taking import take
 
@@ -220,4 +222,5 @@ def purge(stopped: Stopped) -> int:
             purged += events.filter(session__in=keys).purge()
             purged += sessions.filter(pk__in=keys).delete()[0]
         full = len(taken) == BATCH
+    purged += LearnerRate.primary.filter(used_until__lt=timezone.now() - HOUR).delete()[0]
     return purged

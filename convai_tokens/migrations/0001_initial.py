@@ -239,4 +239,22 @@ class Migration(migrations.Migration):
             model_name="convaitoken",
             index=models.Index(fields=["status", "expires_at"], name="convai_token_expiring"),
         ),
+        migrations.CreateModel(
+            name="LearnerRate",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("used_until", models.DateTimeField()),
+            ],
+            options={"default_permissions": ()},
+        ),
     ]

@@ -34,6 +34,7 @@ CODES = {
     "TokenSuperseded": "token_superseded",
     "NoLiveToken": "no_live_token",
     "EndUserBlank": "end_user_blank",
+    "LearnerLimited": "learner_rate_limited",
     "SealBroken": "seal_broken",
     "NotAuthenticated": "not_authenticated",
     "CredentialNotSupported": "credential_not_supported",

@@ -22,7 +22,7 @@ OTHERS: dict[str, Any] = {
     **dict.fromkeys(["API_KEY", "SERVER_URL"], "another"),
     "BASE_URL": "https://convai.example.org",
     **dict.fromkeys(["CONNECT_TIMEOUT", "READ_TIMEOUT", "LOGIN_BUDGET"], 7.5),
-    **dict.fromkeys(["MAX_CONCURRENT", "MAX_LIVE_TOKENS"], 77),
+    **dict.fromkeys(["MAX_CONCURRENT", "MAX_LIVE_TOKENS", "LEARNER_RATE"], 77),
     "ENCRYPTION_KEYS": ["k" * 32],
     **dict.fromkeys(["ISSUE_IF", "END_USER", "PAYLOAD", "DISPATCHER"], lambda *args: None),
     **dict.fromkeys(["REVOKE_HORIZON", "RETENTION"], timedelta(days=7)),

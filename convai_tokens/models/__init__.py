@@ -1,0 +1,27 @@
+"""The tables: learner sessions, their Convai tokens, the events of both; and learners' rates.
+
+Only ``lifecycle/`` changes their state. All times are aware UTC.
+"""
+
+from .base import database
+from .events import TokenEvent
+from .rates import LearnerRate
+from .sessions import DEVICE_LENGTH, LearnerSession, LearnerSessionQuerySet
+from .tokens import ConvaiToken, ConvaiTokenQuerySet
+from .words import LIVE, REVOCABLE, EndReason, EventKind, TokenStatus
+
+__all__ = [
+    "DEVICE_LENGTH",
+    "LIVE",
+    "REVOCABLE",
+    "ConvaiToken",
+    "ConvaiTokenQuerySet",
+    "EndReason",
+    "EventKind",
+    "LearnerRate",
+    "LearnerSession",
+    "LearnerSessionQuerySet",
+    "TokenEvent",
+    "TokenStatus",
+    "database",
+]

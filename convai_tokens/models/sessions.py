@@ -1,0 +1,85 @@
+"""Learner sessions."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.db import connections, models
+from django.db.models import Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .base import PrimaryManager, database
+from .words import EndReason
+
+DEVICE_LENGTH = 120
+
+
+class LearnerSessionQuerySet(models.QuerySet["LearnerSession"]):
+    def open(self) -> LearnerSessionQuerySet:
+        """Return the sessions that haven't ended."""
+        return self.filter(ended_at=None)
+
+    def by_digest(self, digests: Iterable[str]) -> LearnerSessionQuerySet:
+        """Return those whose credential has one of these digests now; to be updated.
+
+        On InnoDB they are looked up first, and then found by their ids alone: by the index of
+        digests it would lock its entry before the row, and so deadlock with whoever has locked the
+        row and is about to change its digest. Not elsewhere: on SQLite a transaction that reads
+        first and writes later fails when another one has written in between.
+        """
+        found = self.using(database()).filter(credential_digest__in=digests)
+        if connections[database()].vendor != "mysql":
+            return found
+        ids = list(found.values_list("pk", flat=True))
+        having = self.alias(has_digest=Coalesce("credential_digest", Value("")))
+        return having.filter(pk__in=ids, has_digest__in=digests)
+
+    def lock_open(self, session_id: uuid.UUID) -> bool:
+        """Lock an open session's row until the transaction ends; return False if it has ended.
+
+        An UPDATE that changes nothing, since it locks on every database: SQLite has no
+        SELECT ... FOR UPDATE, and a transaction that reads first and writes later fails there.
+        """
+        return self.open().filter(pk=session_id).update(ended_at=None) == 1
+
+
+class LearnerSession(models.Model):
+    """One login of one learner: a Django session, or one bearer credential."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        # What is still owed outlives the user.
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("learner"),
+    )
+    username = models.CharField(_("username"), max_length=254, db_index=True)
+    stack = models.CharField(_("login stack"), max_length=20)
+    credential_digest = models.CharField(max_length=64, blank=True, db_index=True)
+    key_id = models.CharField(max_length=8, blank=True)  # of the encryption key that digested it
+    device = models.CharField(_("device"), max_length=DEVICE_LENGTH, blank=True)
+    started_at = models.DateTimeField(_("started"), default=timezone.now)
+    ended_at = models.DateTimeField(_("ended"), null=True)
+    end_reason = models.CharField(_("end reason"), max_length=20, blank=True, choices=EndReason)
+
+    objects = LearnerSessionQuerySet.as_manager()
+    primary = PrimaryManager.from_queryset(LearnerSessionQuerySet)()
+
+    class Meta:
+        verbose_name = _("learner session")
+        verbose_name_plural = _("learner sessions")
+        default_permissions = ("view",)
+        permissions = [("end_learnersession", "Can end learner sessions")]
+        indexes = [
+            models.Index(fields=["-started_at", "-id"], name="convai_session_started"),
+            models.Index(fields=["key_id", "ended_at"], name="convai_session_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.username}, {self.started_at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,20 @@
+"""Learner sessions, and how one is locked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from convai_tokens.models import (
+    LearnerSession,
+)
+from tests.builders import make_session
+
+
+def test_an_open_session_is_locked_and_one_that_has_ended_is_not(learner: Any) -> None:
+    session, ended = make_session(learner), make_session(learner, ended_at=timezone.now())
+
+    assert LearnerSession.objects.lock_open(session.pk)
+    assert not LearnerSession.objects.lock_open(ended.pk)
+    assert list(LearnerSession.objects.open()) == [session]
