@@ -14,7 +14,7 @@ from ..payloads import id_and_name
 
 
 def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E001, E002, E006, E008, E009: a value that isn't what its setting must be.
+    """E001, E002, E006, E008, E009, E018, E019: a value that isn't what its setting must be.
 
     A callable ``API_KEY`` isn't called: it may ask a vault.
     """
@@ -27,6 +27,9 @@ def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         for name, setting in SETTINGS.items()
         if (problem := setting.problem())
     ]
+    if not found and (problem := app_settings.proxy_problem()):
+        hint = "Use https in BASE_URL, or no proxy for a sandbox on loopback."
+        found.append(Error(problem, hint=hint, id="convai_tokens.E018"))
     if not found and app_settings.RETENTION < app_settings.REVOKE_HORIZON:
         found.append(
             Error(

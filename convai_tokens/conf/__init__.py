@@ -47,6 +47,12 @@ class AppSettings:
     BASE_URL = Setting(
         "https://api.convai.com", kinds.SAFE_URL, "Convai's API: https, or http on loopback"
     )
+    PROXY: Setting[str | Secret] = Setting(
+        "", kinds.PROXY, "a proxy on the way to Convai: http://user:password@host:port"
+    )
+    CA_BUNDLE = Setting(
+        "", kinds.CA_FILE, "PEM file of the authorities to trust, in place of certifi's"
+    )
     SERVER_URL = Setting(
         "https://live.convai.com", kinds.TEXT, "handed to the client as `serverUrl`"
     )
@@ -118,6 +124,14 @@ class AppSettings:
         if not (key.reveal().isascii() and key.reveal().isprintable()):
             raise ImproperlyConfigured("CONVAI_TOKENS['API_KEY'] holds what no header can carry.")
         return key
+
+    def proxy_problem(self) -> str:
+        """Return what is wrong with ``PROXY`` beside ``BASE_URL``; empty when nothing is."""
+        if not self.PROXY or self.BASE_URL.startswith("https:"):
+            return ""
+        return (
+            "CONVAI_TOKENS['PROXY'] needs a BASE_URL with https: the proxy would see the API key."
+        )
 
     def encryption_keys(self) -> Sequence[Secret]:
         """Return the key texts that seal and unseal, newest first.

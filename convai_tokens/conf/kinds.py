@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,6 +42,31 @@ def _is_safe_url(value: Any) -> bool:
 def _is_text(value: Any, length: int = 1) -> bool:
     text = value.reveal() if isinstance(value, Secret) else value
     return isinstance(text, str) and len(text.strip()) >= length
+
+
+def _is_proxy(value: Any) -> bool:
+    text = value.reveal() if isinstance(value, Secret) else value
+    if text == "":
+        return True
+    if not isinstance(text, str) or not (text.isascii() and text.isprintable()):
+        return False
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        return False
+    rest = url.path.removeprefix("/") + url.query + url.fragment
+    return url.scheme == "http" and bool(url.hostname and port) and not rest
+
+
+def _is_bundle(value: Any) -> bool:
+    if value == "":
+        return True
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
+    except (OSError, TypeError, ValueError):
+        return False
+    return isinstance(value, str)
 
 
 def _are_keys(value: Any) -> bool:
@@ -89,6 +115,21 @@ PERIOD = Kind(
     lambda value: isinstance(value, timedelta) and value > timedelta(),
     "E008",
     TABLE_HINT,
+)
+PROXY = Kind(
+    "empty, or http://host:port, with user:password@ before the host or not",
+    _is_proxy,
+    "E018",
+    "Give the proxy's own address, its port included; it is spoken to in plain http, and TLS to "
+    "Convai goes through it end to end. What isn't a letter, digit, '-', '.', '_' or '~' in user "
+    "and password is percent-encoded.",
+)
+CA_FILE = Kind(
+    "empty, or the path of a PEM file that can be read and has a certificate in it",
+    _is_bundle,
+    "E019",
+    "Name the file that has your network's CA certificate, and that this user may read; empty for "
+    "certifi's bundle.",
 )
 NAMES = Kind(
     "a list of texts",

@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Self, TypeVar
 
+from django.core.exceptions import ImproperlyConfigured
+
 from ..conf import app_settings
 from ..exceptions import ConvaiPaused, ConvaiTokensError, ConvaiUnavailable, ErrorCode
 from ..secret import Secret
@@ -27,6 +29,7 @@ from .answers import (
 )
 from .breaker import Breaker
 from .bulkhead import Bulkhead, busy
+from .proxy import Proxy
 from .times import Lifetime
 from .transport import Reader, Transport
 
@@ -51,9 +54,13 @@ class ConvaiClient:
         connect_timeout: float,
         read_timeout: float,
         max_concurrent: int = 8,
+        proxy: Proxy | None = None,
+        ca_bundle: str = "",
     ) -> None:
         threads = max(MAX_THREADS, 2 * max_concurrent)
-        self._transport = Transport(base_url, connect_timeout, read_timeout, threads)
+        self._transport = Transport(
+            base_url, connect_timeout, read_timeout, threads, proxy, ca_bundle
+        )
         self._call_timeout = connect_timeout + read_timeout
         # Two, because Convai may revoke and not generate: what is said of the one door would open
         # the other to a crowd of learners, again and again.
@@ -190,16 +197,23 @@ class ConvaiClient:
         return result
 
 
-Parameters = tuple[str, float, float, int]  # of ConvaiClient
+Parameters = tuple[str, float, float, int, Proxy | None, str]  # of ConvaiClient
 
 
 def _parameters() -> Parameters:
-    """Return what a client is made of, as the settings are now."""
+    """Return what a client is made of, as the settings are now.
+
+    Raises ``ImproperlyConfigured`` when one is what it must never be.
+    """
+    if problem := app_settings.proxy_problem():
+        raise ImproperlyConfigured(problem)
     return (
         app_settings.BASE_URL,
         app_settings.CONNECT_TIMEOUT,
         app_settings.READ_TIMEOUT,
         app_settings.MAX_CONCURRENT,
+        Proxy.of(Secret.of(app_settings.PROXY)),
+        app_settings.CA_BUNDLE,
     )
 
 

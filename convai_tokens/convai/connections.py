@@ -15,13 +15,16 @@ import certifi
 from urllib3.connection import HTTPConnection
 
 from .deadline import call_within
+from .proxy import Proxy
 from .sockets import Call, DeadlineSocket, DeadlineTLSSocket
 
 Address = tuple[Any, ...]  # as getaddrinfo returns it: family, kind, protocol, name, address
 
 
-def tls_context() -> ssl.SSLContext:
-    """Return what the app trusts: certifi's bundle, whatever the system or the environment says.
+def tls_context(ca_bundle: str = "") -> ssl.SSLContext:
+    """Return what the app trusts: the authorities in ``ca_bundle``, a PEM file, or certifi's.
+
+    Whatever the system or the environment says.
 
     It is made without the helpers of ``ssl`` and urllib3, since they write the keys of each
     connection to the file that ``SSLKEYLOGFILE`` names.
@@ -31,7 +34,7 @@ def tls_context() -> ssl.SSLContext:
     context.hostname_checks_common_name = False
     if sys.version_info >= (3, 13):  # as ssl.create_default_context() has it
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
-    context.load_verify_locations(certifi.where())
+    context.load_verify_locations(ca_bundle or certifi.where())
     context.sslsocket_class = DeadlineTLSSocket
     return context
 
@@ -44,10 +47,16 @@ class Connection(HTTPConnection):
     sock: Any  # a DeadlineSocket, or None
 
     def __init__(
-        self, host: str, port: int, tls: ssl.SSLContext | None, threads: threading.Semaphore
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        threads: threading.Semaphore,
+        proxy: Proxy | None = None,
     ) -> None:
         super().__init__(host, port)
         self._tls = tls
+        self._way = proxy  # "proxy" is a name of urllib3's
         self._threads = threads  # bounds those that look up a name
 
     def serve(self, call: Call) -> None:
@@ -73,7 +82,10 @@ class Connection(HTTPConnection):
         call = self.call
         connect_by = time.monotonic() + call.left(call.connect_timeout)
         connected = _connect(self._look_up(call.left(call.connect_timeout)), connect_by)
+        connected.call = call
         try:
+            if self._way:
+                self._way.open_tunnel(connected, self.host, self.port, connect_by)
             connected.settimeout(max(connect_by - time.monotonic(), 0.001))
             if self._tls:
                 # The timeout is for the whole handshake.
@@ -85,10 +97,14 @@ class Connection(HTTPConnection):
         return connected
 
     def _look_up(self, seconds: float) -> list[Address]:
-        """Return the addresses of the host; where it is a name, in a thread, for it may hang."""
-        look_up = partial(socket.getaddrinfo, self.host, self.port, type=socket.SOCK_STREAM)
+        """Return the addresses to connect to: of the proxy if there is one, else of the host.
+
+        Those of a name are looked up in a thread, for that may hang.
+        """
+        host, port = (self._way.host, self._way.port) if self._way else (self.host, self.port)
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         try:
-            ipaddress.ip_address(self.host)
+            ipaddress.ip_address(host)
         except ValueError:
             name = "convai-look-up"
             return call_within(seconds, look_up, thread_name=name, limit=self._threads)

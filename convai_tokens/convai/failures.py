@@ -11,6 +11,7 @@ import urllib3
 from ..exceptions import ConvaiUnavailable, ErrorCode
 from .answers import PATHS, Verb
 from .deadline import NoThreadLeft
+from .proxy import ProxyRefused
 from .sockets import Call
 
 DROPPED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
@@ -42,6 +43,8 @@ def _not_sent(error: Exception) -> ConvaiUnavailable:
         return ConvaiUnavailable(
             "Convai could not be reached in time.", code=ErrorCode.CONVAI_TIMEOUT
         )
+    if isinstance(error, ProxyRefused):
+        return ConvaiUnavailable(f"Convai could not be reached. {error}")
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
         return ConvaiUnavailable("Convai could not be reached.")
     return ConvaiUnavailable(f"No call was made to Convai: {name_of(error)}.")

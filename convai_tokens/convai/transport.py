@@ -28,6 +28,7 @@ from .answers import PATHS, Verb
 from .connections import Connection, tls_context
 from .deadline import call_within
 from .failures import name_of, no_answer
+from .proxy import Proxy
 from .sockets import Call
 
 MAX_BODY = 64 * 1024
@@ -52,9 +53,13 @@ class Transport:
         connect_timeout: float,
         read_timeout: float,
         max_threads: int,
+        proxy: Proxy | None = None,
+        ca_bundle: str = "",
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._timeouts = connect_timeout, read_timeout
+        self._proxy = proxy
+        self._ca_bundle = ca_bundle
         # For what no socket's timeout bounds: looking up the name, and asking a vault for the key.
         self._threads = threading.BoundedSemaphore(max_threads)
         # Those that no call uses. One gets here only when its answer was read whole, and nothing
@@ -64,7 +69,7 @@ class Transport:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        return tls_context()
+        return tls_context(self._ca_bundle)
 
     def exchange(
         self, verb: Verb, token: Secret | None, deadline: float, read: Reader[T]
@@ -130,7 +135,7 @@ class Transport:
         url = urlsplit(self._base_url)
         tls = self._tls if url.scheme == "https" else None
         port = url.port or (443 if tls else 80)
-        return Connection(url.hostname or "", port, tls, self._threads)
+        return Connection(url.hostname or "", port, tls, self._threads, self._proxy)
 
     def _ask(
         self,

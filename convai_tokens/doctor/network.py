@@ -24,7 +24,9 @@ from urllib3.exceptions import HTTPError
 from ..conf import app_settings
 from ..convai.connections import Connection, tls_context
 from ..convai.deadline import call_within
+from ..convai.proxy import Proxy, ProxyRefused
 from ..convai.sockets import Call
+from ..secret import Secret
 from .step import Finding, failed, ok, skipped, warning
 
 CERTIFICATE_ENDS = timedelta(days=7)  # the shortest certificates in use live for about that long
@@ -33,7 +35,7 @@ T = TypeVar("T")
 
 TRY_LATER = "See whether Convai reports an outage, and run the doctor again in some minutes."
 UNINSPECTED = (
-    "Let the LMS reach Convai without inspection; for the sandbox, use plain http. Adding a "
+    "Name your network's CA (a PEM file) in CA_BUNDLE; for the sandbox, use plain http. Adding a "
     "certificate to the system's store or REQUESTS_CA_BUNDLE changes nothing: certifi's counts."
 )
 # OpenSSL's verify codes (X509_V_ERR_*).
@@ -54,15 +56,32 @@ def _address() -> tuple[SplitResult, tuple[str, int]]:
     return url, (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
 
 
+def _connection(timeout: float) -> Connection:
+    """Return one as the client makes it."""
+    url, (host, port) = _address()
+    tls = tls_context(app_settings.CA_BUNDLE) if url.scheme == "https" else None
+    connection = Connection(host, port, tls, threading.Semaphore(), _proxy())
+    connection.serve(Call(time.monotonic() + timeout, timeout, timeout))
+    return connection
+
+
+def _proxy() -> Proxy | None:
+    return Proxy.of(Secret.of(app_settings.PROXY))
+
+
 def network() -> Finding:
-    """Is the name resolved, and does somebody listen?"""
+    """Is the name resolved, and does somebody listen? Asked of the proxy where there is one."""
     _, address = _address()
+    proxy = _proxy()
+    if proxy:
+        address = proxy.host, proxy.port
     timeout = app_settings.CONNECT_TIMEOUT
     where = f"Port {address[1]} of {address[0]}"
     try:
         _within(timeout, lambda: socket.create_connection(address, timeout).close())
     except socket.gaierror:
-        cause = "The name in BASE_URL is misspelt, or this machine's resolver doesn't work."
+        setting = "PROXY" if proxy else "BASE_URL"
+        cause = f"The name in {setting} is misspelt, or this machine's resolver doesn't work."
         return failed(
             f"The name {address[0]} is not resolved.", cause, f"Try: getent hosts {address[0]}"
         )
@@ -73,9 +92,9 @@ def network() -> Finding:
         if refused:
             cause = "Nothing listens there, or a firewall turns the connection down."
         if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy")):
-            cause += " HTTPS_PROXY is set, but the app uses no proxy."
+            cause += " HTTPS_PROXY is set, but only the setting PROXY counts."
         return failed(f"{where} {what}.", cause, f"Let this machine reach {where.lower()}.")
-    return ok(f"{where} answers.")
+    return ok(f"{where} answers{', the proxy to Convai' if proxy else ''}.")
 
 
 def tls() -> Finding:
@@ -83,13 +102,11 @@ def tls() -> Finding:
     url, address = _address()
     if url.scheme != "https":
         return skipped("Not applicable: plain http on loopback.")
-    context = tls_context()  # as the client has it
 
     def shake_hands() -> tuple[str, str]:
-        with (
-            socket.create_connection(address, app_settings.CONNECT_TIMEOUT) as plain,
-            context.wrap_socket(plain, server_hostname=address[0]) as secured,
-        ):
+        with closing(_connection(app_settings.CONNECT_TIMEOUT)) as connection:
+            connection.connect()
+            secured = connection.sock
             return str((secured.getpeercert() or {})["notAfter"]), secured.version() or ""
 
     try:
@@ -101,6 +118,10 @@ def tls() -> Finding:
         )
         cause = "A proxy inspects the traffic, the sandbox's --https is in use, or a wrong host."
         return failed(f"The certificate isn't accepted: {reason}.", cause, fix)
+    except ProxyRefused as error:
+        cause = "The proxy wants a user and password (407), or lets nobody through to Convai."
+        fix = f"Mend PROXY, or have your network's staff allow CONNECT to port {address[1]} of it."
+        return failed(str(error), cause, fix)
     except (ssl.SSLError, OSError) as error:
         cause = "The port doesn't speak TLS, or something on the way breaks it off."
         fix = "Compare host and port of BASE_URL with https://api.convai.com."
@@ -108,6 +129,8 @@ def tls() -> Finding:
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC)
     days = (ends - timezone.now()).days
     detail = f"{version}, the certificate is valid for {days} more days."
+    if app_settings.CA_BUNDLE:
+        detail += f" Trusted are the authorities in {app_settings.CA_BUNDLE}."
     if ends - timezone.now() > CERTIFICATE_ENDS:
         return ok(detail)
     return warning(detail, "Convai is late to replace it.", "Tell Convai's support in time.")
@@ -118,11 +141,8 @@ def clock() -> Finding:
     timeout = app_settings.READ_TIMEOUT
 
     def ask() -> str | None:
-        url, (host, port) = _address()
-        tls = tls_context() if url.scheme == "https" else None
-        with closing(Connection(host, port, tls, threading.Semaphore())) as connection:
-            connection.serve(Call(time.monotonic() + timeout, timeout, timeout))
-            connection.request("HEAD", url.path or "/")
+        with closing(_connection(timeout)) as connection:
+            connection.request("HEAD", _address()[0].path or "/")
             return connection.getresponse().headers.get("Date")
 
     started = timezone.now()

@@ -22,7 +22,7 @@ from convai_tokens.exceptions import ConvaiTokensError
 from convai_tokens.models import ConvaiToken
 from convai_tokens.secret import Secret
 
-KEY = django_settings.CONVAI_TOKENS["API_KEY"]
+KEY = str(django_settings.CONVAI_TOKENS["API_KEY"])
 PREFIX = "CANARYTOKEN"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import certifi
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -27,6 +28,8 @@ OTHERS: dict[str, Any] = {
     **dict.fromkeys(["ISSUE_IF", "END_USER", "PAYLOAD", "DISPATCHER"], lambda *args: None),
     **dict.fromkeys(["REVOKE_HORIZON", "RETENTION"], timedelta(days=7)),
     "ALLOW_GET": True,
+    "PROXY": "http://proxy.example.org:3128",
+    "CA_BUNDLE": certifi.where(),
     "WATCH_SESSION_ROWS": False,
     "NO_CREDENTIALS": ["key"],
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from convai_tokens.doctor.step import (
     Finding,
     Status,
 )
+from tests.convai_tokens.convai.proxies import Answer, Proxy, saying
 from tests.convai_tokens.doctor.findings import (
     FAILED,
     OK,
@@ -41,7 +43,7 @@ def test_a_port_on_which_nobody_listens_is_named(
 
     assert finding.status is FAILED
     assert "Port 9 of 127.0.0.1 refuses" in finding.detail
-    assert "the app uses no proxy" in finding.cause
+    assert "only the setting PROXY counts" in finding.cause
     assert "secret" not in repr(finding)
 
 
@@ -125,11 +127,9 @@ def test_a_certificate_for_another_address_is_told_apart(
 
 def _tls_by_way_of(sandbox: Sandbox) -> Finding:
     """Run the step with every connection going to the sandbox, whatever the address."""
-    connect = socket.create_connection
+    address = socket.getaddrinfo("127.0.0.1", sandbox.port, type=socket.SOCK_STREAM)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            socket, "create_connection", lambda _, timeout: connect(("127.0.0.1", sandbox.port))
-        )
+        patch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: address)
         return network.tls()
 
 
@@ -191,3 +191,58 @@ def test_an_answer_without_a_date_is_a_warning(
 
     assert finding.status is WARNING
     assert names_a_remedy(finding)
+
+
+@pytest.fixture
+def proxies() -> Iterator[Callable[..., Proxy]]:
+    started: list[Proxy] = []
+
+    def start(answer: Answer | None = None) -> Proxy:
+        started.append(Proxy(answer))
+        return started[-1]
+
+    yield start
+    for proxy in started:
+        proxy.stop()
+
+
+def test_the_way_through_a_proxy_is_walked_and_its_password_never_told(
+    https_sandbox: Sandbox, convai_settings: ConvaiSettings, proxies: Callable[..., Proxy]
+) -> None:
+    proxy = proxies()
+    convai_settings(
+        BASE_URL=https_sandbox.url,
+        PROXY=f"http://lms:CANARY@127.0.0.1:{proxy.port}",
+        CA_BUNDLE=https_sandbox.certificate,
+    )
+
+    found = [network.network(), network.tls(), network.clock()]
+
+    assert [finding.status for finding in found] == [OK, WARNING, OK]  # it ends within a week
+    assert found[0].detail == f"Port {proxy.port} of 127.0.0.1 answers, the proxy to Convai."
+    assert f"the authorities in {https_sandbox.certificate}" in found[1].detail
+    assert len(proxy.heads) == 2
+    assert "CANARY" not in repr(found)
+
+
+def test_a_proxy_that_lets_nobody_through_is_told(
+    https_sandbox: Sandbox, convai_settings: ConvaiSettings, proxies: Callable[..., Proxy]
+) -> None:
+    proxy = proxies(saying(b"HTTP/1.1 407 No\r\n\r\n"))
+    convai_settings(BASE_URL=https_sandbox.url, PROXY=proxy.url)
+
+    finding = network.tls()
+
+    assert finding.status is FAILED
+    assert finding.detail == "The proxy answered 407."
+    assert "user and password" in finding.cause
+    assert names_a_remedy(finding)
+
+
+def test_a_proxy_whose_name_is_not_resolved_is_named(convai_settings: ConvaiSettings) -> None:
+    convai_settings(BASE_URL="https://convai.invalid", PROXY="http://proxy.invalid:3128")
+
+    finding = network.network()
+
+    assert "proxy.invalid is not resolved" in finding.detail
+    assert "PROXY" in finding.cause
