@@ -28,6 +28,7 @@ from .logins.credentials import (
     open_for_request,
     register_bearer_stack,
 )
+from .logins.handed_out import LoginResponse
 from .logins.notes import LoginNote, device_of, note_login, note_token_in_page, noted_login
 from .logins.safety import told
 from .models import EndReason, LearnerSession
@@ -36,6 +37,7 @@ from .payloads import failed_block, fields, issued_block
 __all__ = [
     "BearerStack",
     "EndReason",
+    "LoginResponse",
     "bind_login",
     "end_session",
     "end_sessions_of",

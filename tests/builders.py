@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.http import JsonResponse
 from django.test import RequestFactory
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -14,6 +15,7 @@ from convai_tokens.convai.breaker import FAILURE_THRESHOLD, Breaker
 from convai_tokens.exceptions import ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle import issuing
 from convai_tokens.logins.credentials import bearer_credential
+from convai_tokens.logins.handed_out import LoginResponse
 from convai_tokens.middleware import ConvaiTokenMiddleware
 from convai_tokens.models import LearnerSession
 
@@ -40,6 +42,11 @@ def serve_login(user: Any, response: Any) -> Any:
         return response
 
     return ConvaiTokenMiddleware(view)(RequestFactory().post("/login/"))
+
+
+def login_response(data: dict[str, Any]) -> LoginResponse:
+    """Return the response to a login that answers this."""
+    return LoginResponse(RequestFactory().post("/login/"), JsonResponse(data), data)
 
 
 def rendered(middleware: ConvaiTokenMiddleware, request: Any, response: Any) -> Any:

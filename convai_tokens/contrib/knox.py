@@ -19,19 +19,18 @@ from rest_framework.request import Request
 from ..lifecycle.audit import after_commit
 from ..lifecycle.ending import end_sessions
 from ..logins.credentials import BearerStack, bearer_credential, register_bearer_stack
-from ..logins.handed_out import credentials_in
+from ..logins.handed_out import LoginResponse
 from ..logins.notes import current_request
 from ..logins.safety import never_raises
 from ..models import EndReason, LearnerSession
-from ..secret import Hidden
 
 NAME = "knox"
 CLASSES = ("knox.auth.TokenAuthentication",)
 
 
-def from_login(user: AbstractBaseUser, data: dict[str, Any]) -> str | None:
+def from_login(user: AbstractBaseUser, login: LoginResponse) -> str | None:
     """Return the digest of the knox token in a login response, whatever the LMS calls it."""
-    digests = [hash_token(text.reveal()) for _, text in credentials_in(Hidden(data))]
+    digests = [hash_token(text.reveal()) for _, text in login.credentials()]
     if not digests:
         return None
     rows = _rows().filter(digest__in=digests, user_id=user.pk)

@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from traceback import clear_frames
 from typing import Any
 
 from django.conf import settings
@@ -33,7 +32,8 @@ from ..lifecycle.issuing import open_session
 from ..lifecycle.sealing import credential_digests
 from ..models import LearnerSession
 from ..payloads import may_have_token, named_end_user
-from ..secret import Hidden, Secret
+from ..secret import Secret
+from .handed_out import LoginResponse
 
 logger = logging.getLogger("convai_tokens")
 
@@ -45,8 +45,8 @@ SESSION_DATA_KEY = "convai_learner_session"
 class BearerStack:
     """A login stack whose learners present a bearer credential.
 
-    ``from_login(user, data)`` returns the credential that the login response ``data`` (a dict)
-    hands out; ``from_request(request)`` the one that a DRF request was authenticated with. Both
+    ``from_login(user, login)`` returns the credential that a ``LoginResponse`` hands out;
+    ``from_request(request)`` the one that a DRF request was authenticated with. Both
     return the same text for the same credential, and None when it isn't this stack's.
     ``is_alive(credential)`` tells whether the stack still accepts it. ``authentication_classes``
     are dotted paths of the DRF classes, or of classes above them, that authenticate by it: the
@@ -54,7 +54,7 @@ class BearerStack:
     """
 
     name: str
-    from_login: Callable[[AbstractBaseUser, dict[str, Any]], str | None]
+    from_login: Callable[[AbstractBaseUser, LoginResponse], str | None]
     from_request: Callable[[Request], str | None]
     is_alive: Callable[[str], bool]
     authentication_classes: tuple[str, ...] = ()
@@ -208,14 +208,10 @@ def password_has_changed(user: AbstractBaseUser) -> bool:
     return bool(password != user.password)
 
 
-def credential_of_login(user: AbstractBaseUser, data: Hidden[dict[str, Any]]) -> Credential | None:
+def credential_of_login(user: AbstractBaseUser, login: LoginResponse) -> Credential | None:
     """Return the bearer credential that a login response hands out, if a known stack made it."""
     for stack in _bearer_stacks.values():
-        try:
-            identity = stack.from_login(user, data.reveal())
-        except Exception as error:
-            clear_frames(error.__traceback__)  # they hold the bearer
-            raise
+        identity = stack.from_login(user, login)
         if identity:
             return bearer_credential(stack.name, identity)
     return None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from ..conf import app_settings
@@ -35,32 +36,47 @@ _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
-def credentials_in(data: Hidden[Any]) -> Iterator[tuple[str, Secret]]:
-    """Yield name and text of what may be a credential in a response's data, however deep."""
-    found = data.reveal()
-    for name in found if isinstance(found, Mapping) else ():
-        value = found[name]
-        if isinstance(value, str):
-            if _is_credential(name, value):
-                yield str(name), Secret(value)
-        elif isinstance(value, Mapping):
-            yield from credentials_in(Hidden(value))
+class LoginResponse:
+    """A login's response, to look for credentials in.
 
-
-def unknown_credential(data: Hidden[Any], response: HttpResponseBase) -> str:
-    """Return what a response hands out beside a session, in words; empty if there is nothing.
-
-    To be called where no login stack has recognised any of it.
+    A ``repr`` of it shows nothing, for crash reporters list what is local: take what you need out
+    of ``data`` and ``credentials()`` in an expression, without a name for it.
     """
-    names = [f"{name!r} in its body" for name, _ in credentials_in(data)]
-    own = (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME)
-    names += [
-        f"the cookie {name!r}"
-        for name, cookie in response.cookies.items()
-        if name not in own and _is_credential(name, cookie.value)
-    ]
-    names += [f"the header {name!r}" for name in HEADERS if response.get(name)]
-    return ", ".join(names)
+
+    def __init__(
+        self, request: HttpRequest, response: HttpResponseBase, data: dict[str, Any]
+    ) -> None:
+        self.request = request
+        self.response = response
+        self._data = Hidden(data)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The JSON object that it answers."""
+        return self._data.reveal()
+
+    def credentials(self) -> Iterator[tuple[str, Secret]]:
+        """Yield what may be a credential, by its name or form, with where it is in words."""
+        for name, text in _in_body(self._data):
+            yield f"{name!r} in its body", text
+        own = (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME)
+        for name, cookie in self.response.cookies.items():
+            if name not in own and _is_credential(name, cookie.value):
+                yield f"the cookie {name!r}", Secret(cookie.value)
+        for name in HEADERS:
+            if self.response.get(name):
+                yield f"the header {name!r}", Secret(self.response[name].rpartition(" ")[2])
+
+
+def _in_body(data: Hidden[Any]) -> Iterator[tuple[str, Secret]]:
+    """Yield name and text of what may be a credential in JSON data, however deep in objects."""
+    found = data.reveal()
+    for name in found:
+        value = Hidden(found[name])
+        if isinstance(value.reveal(), Mapping):
+            yield from _in_body(value)
+        elif isinstance(value.reveal(), str) and _is_credential(name, value.reveal()):
+            yield str(name), Secret(value.reveal())
 
 
 def _is_credential(name: object, value: str) -> bool:

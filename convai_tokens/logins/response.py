@@ -30,7 +30,7 @@ from .credentials import (
     session_credential,
 )
 from .ends import end_replaced_cookie
-from .handed_out import unknown_credential
+from .handed_out import LoginResponse
 from .notes import LoginNote, noted_login
 from .safety import never_raises, told
 
@@ -55,9 +55,10 @@ def extend_data(request: HttpRequest, response: HttpResponseBase) -> None:
     is_json = "json" in (getattr(response, "accepted_media_type", None) or "")
     if is_json and _is_success(response) and isinstance(response.data, dict):
         end_replaced_cookie(note, response)
-        block, issued = _login_block(request, note, Hidden(response.data), response)
+        login = LoginResponse(request, response, response.data)
+        block, issued = _login_block(note, login)
         if block:
-            response.data = _merged(Hidden(response.data), block)
+            response.data = _merged(login, block)
             forbid_caching(response)
         if issued:
             hand_out(response, issued)
@@ -75,11 +76,11 @@ def extend_content(request: HttpRequest, response: HttpResponseBase) -> None:
     is_json = media_type == "application/json" or media_type.endswith("+json")
     if not is_json or response.has_header("Content-Encoding"):
         return
-    data = Hidden(json.loads(response.content))
-    if isinstance(data.reveal(), dict):
-        block, issued = _login_block(request, note, data, response)
+    login = LoginResponse(request, response, json.loads(response.content))
+    if isinstance(login.data, dict):
+        block, issued = _login_block(note, login)
         if block:
-            response.content = json.dumps(_merged(data, block)).encode()
+            response.content = json.dumps(_merged(login, block)).encode()
             forbid_caching(response)
         if issued:
             put_in_place(issued, response)
@@ -113,20 +114,15 @@ def _is_success(response: HttpResponseBase) -> bool:
     return 200 <= response.status_code < 300 and response.status_code != 204
 
 
-def _merged(data: Hidden[dict[str, Any]], block: dict[str, Any]) -> dict[str, Any]:
+def _merged(login: LoginResponse, block: dict[str, Any]) -> dict[str, Any]:
     """Return both; what the LMS says under a name stays what it says."""
-    clash = sorted(block.keys() & data.reveal().keys())
+    clash = sorted(block.keys() & login.data.keys())
     if clash:
         logger.error("The login response has a %s of its own; the Convai block lacks it.", clash)
-    return data.reveal() | {name: block[name] for name in block if name not in clash}
+    return login.data | {name: block[name] for name in block if name not in clash}
 
 
-def _login_block(
-    request: HttpRequest,
-    note: LoginNote,
-    data: Hidden[dict[str, Any]],
-    response: HttpResponseBase,
-) -> tuple[dict[str, Any], Issued | None]:
+def _login_block(note: LoginNote, login: LoginResponse) -> tuple[dict[str, Any], Issued | None]:
     """Return what ``PAYLOAD`` makes of this login, and the token if there is one.
 
     Once for a login, whatever goes wrong; the second time nothing.
@@ -135,26 +131,21 @@ def _login_block(
         return {}, None
     note.done = True
     try:
-        issued = _issue(request, note, data, response)
+        issued = _issue(note, login)
         return shaped(issued_block(note.user, issued)), issued
     except Exception as error:  # noqa: BLE001 - no failure of ours is the learner's
         return shaped(failed_block(note.user, told(error))), None
 
 
-def _issue(
-    request: HttpRequest,
-    note: LoginNote,
-    data: Hidden[dict[str, Any]],
-    response: HttpResponseBase,
-) -> Issued:
+def _issue(note: LoginNote, login: LoginResponse) -> Issued:
     """Generate a token for the login, or raise why there is none."""
     if note.error is not None:
         raise note.error
-    if not may_have_token(request, note.user):
+    if not may_have_token(login.request, note.user):
         raise NotAllowed
     if unavailable := _why_no_token(note):
         raise unavailable
-    session = _open(note, _credential(note, data, response))
+    session = _open(note, _credential(note, login))
     return generate(session, budget=app_settings.LOGIN_BUDGET)
 
 
@@ -170,9 +161,7 @@ def _why_no_token(note: LoginNote) -> ConvaiUnavailable | None:
     return get_client().why_unavailable()
 
 
-def _credential(
-    note: LoginNote, data: Hidden[dict[str, Any]], response: HttpResponseBase
-) -> Credential:
+def _credential(note: LoginNote, login: LoginResponse) -> Credential:
     """Return the credential that later requests of this login will carry.
 
     Raises ``UnknownStack`` where that isn't known: nobody would see its end.
@@ -180,10 +169,10 @@ def _credential(
     if note.credential is not None and note.credential.stack != SESSION_STACK:
         return note.credential
     if not note.by_session:
-        bearer = credential_of_login(note.user, data)
+        bearer = credential_of_login(note.user, login)
         if bearer is not None:
             return bearer
-        if unknown := unknown_credential(data, response):
+        if unknown := ", ".join(where for where, _ in login.credentials()):
             logger.warning(UNKNOWN, f"hands out {unknown}", IF_NONE)
             raise UnknownStack
     if note.session is None or not belongs_to(note.session, note.user):

@@ -21,7 +21,7 @@ from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.logins.credentials import is_stored, session_credential, session_key
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession
 from convai_tokens.secret import Secret
-from tests.builders import open_session
+from tests.builders import login_response, open_session
 from tests.lms import routers
 
 
@@ -82,7 +82,7 @@ def test_a_login_that_the_replica_has_not_heard_of_is_alive(
 def test_a_knox_login_that_the_replica_has_not_heard_of_is_found(learner: Any) -> None:
     instance, token = AuthToken.objects.create(learner)
 
-    assert knox.from_login(learner, {"token": token}) == instance.digest
+    assert knox.from_login(learner, login_response({"token": token})) == instance.digest
     assert knox.is_alive(instance.digest)
 
 

@@ -10,25 +10,29 @@ from knox.models import AuthToken
 
 from convai_tokens.contrib import knox
 from convai_tokens.logins.credentials import bearer_credential
+from tests.builders import login_response
 
 
 def test_a_login_response_is_known_by_the_token_that_it_hands_out(learner: Any) -> None:
     instance, token = AuthToken.objects.create(learner)
 
-    assert knox.from_login(learner, {"token": token, "expiry": None}) == instance.digest
+    assert (
+        knox.from_login(learner, login_response({"token": token, "expiry": None}))
+        == instance.digest
+    )
 
 
 @pytest.mark.parametrize("data", [{}, {"token": None}, {"token": {"access": "x"}}, {"token": "x"}])
 def test_a_response_without_a_token_of_knox_is_none_of_its_logins(
     data: dict[str, Any], learner: Any
 ) -> None:
-    assert knox.from_login(learner, data) is None
+    assert knox.from_login(learner, login_response(data)) is None
 
 
 def test_another_learners_token_is_none_of_this_learners(learner: Any, make_user: Any) -> None:
     _, token = AuthToken.objects.create(make_user("second-learner"))
 
-    assert knox.from_login(learner, {"token": token}) is None
+    assert knox.from_login(learner, login_response({"token": token})) is None
 
 
 def test_a_request_is_known_by_the_row_that_authenticated_it(learner: Any) -> None:
