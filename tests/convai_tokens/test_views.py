@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
+from rest_framework.authentication import BasicAuthentication
 
 from convai_tokens import views
 from convai_tokens.lifecycle import ending
+from convai_tokens.logins.credentials import _warn_of
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenEvent, TokenStatus
+from convai_tokens.views import TokenView
+from tests.conftest import PASSWORD
 
 BLOCK = {"apiAuthToken", "expirationTime", "expiresIn", "endUserId", "endUserName", "serverUrl"}
 
@@ -134,17 +139,8 @@ def test_a_credential_of_an_unknown_stack_is_told_so_and_its_class_once_in_the_l
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from rest_framework.authentication import BasicAuthentication
-
-    from convai_tokens.logins.credentials import _warn_of
-    from convai_tokens.views import TokenView
-    from tests.conftest import PASSWORD
-
     monkeypatch.setattr(TokenView, "authentication_classes", [BasicAuthentication])
-    import base64
-
     basic = base64.b64encode(f"learner:{PASSWORD}".encode()).decode()
-
     _warn_of.cache_clear()
 
     for _ in range(2):
@@ -152,7 +148,7 @@ def test_a_credential_of_an_unknown_stack_is_told_so_and_its_class_once_in_the_l
 
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "credential_not_supported"
-    (warning,) = [it.getMessage() for it in caplog.records if it.levelname == "WARNING"]
+    (warning,) = [it.getMessage() for it in caplog.records if it.name == "convai_tokens"]
     assert "rest_framework.authentication.BasicAuthentication" in warning
 
 
