@@ -59,3 +59,32 @@ def test_every_link_within_the_project_leads_somewhere() -> None:
 
     assert len(paths) > 50
     assert [path for path in paths if not path.exists()] == []
+
+
+def test_each_test_that_the_page_on_security_names_is_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", read("security.md")))
+    written = {
+        found
+        for path in (ROOT / "tests").rglob("*.py")
+        for found in re.findall(r"^def (test_\w+)", path.read_text(), flags=re.MULTILINE)
+    }
+
+    assert len(named) > 80
+    assert named - written == set()
+
+
+def test_each_threat_has_a_test() -> None:
+    threats = read("security.md").partition("\n## Threats\n")[2].partition("\n## ")[0]
+    rows = [line for line in threats.splitlines() if line.startswith("| ") and "threat" not in line]
+
+    assert [row for row in rows if "`test_" not in row] == []
+
+
+def test_the_session_and_token_requirements_of_asvs_are_all_walked_through() -> None:
+    listed = re.findall(r"^\| (\d+\.\d+\.\d+) \|", read("security.md"), flags=re.MULTILINE)
+    sections = {"7.1": 3, "7.2": 4, "7.3": 2, "7.4": 5, "7.5": 3, "7.6": 2, "9.1": 3, "9.2": 4}
+
+    assert len(listed) == len(set(listed))
+    for section, count in sections.items():
+        expected = [f"{section}.{number}" for number in range(1, count + 1)]
+        assert [it for it in listed if it.startswith(f"{section}.")] == expected
