@@ -18,6 +18,7 @@ class ConvaiTokensConfig(AppConfig):
         from . import checks, contrib  # models are loaded only by now
         from .convai import client, failures
         from .dispatch import threads
+        from .lifecycle import retrying
         from .logins import receivers
 
         for check in checks.CHECKS:
@@ -25,7 +26,7 @@ class ConvaiTokensConfig(AppConfig):
         for check in checks.DEPLOY_CHECKS:
             register(check, checks.TAG, deploy=True)
         failures.hide_secrets_from_urllib3()
-        os.register_at_fork(after_in_child=client.forget_client)
-        os.register_at_fork(after_in_child=threads.forget_threads)
+        for forget in (client.forget_client, threads.forget_threads, retrying.forget_retries):
+            os.register_at_fork(after_in_child=forget)
         receivers.connect()
         contrib.connect()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from convai_tokens.convai.client import forget_client
-from convai_tokens.lifecycle import issuing, sweep
+from convai_tokens.lifecycle import issuing, retrying, sweep
 from convai_tokens.lifecycle.ending import end_session, end_sessions
 from convai_tokens.lifecycle.sweep import Step
+from convai_tokens.logins import receivers
 from convai_tokens.models import EndReason
 from tests.builders import open_session
 from tests.waiting import eventually
@@ -63,6 +66,19 @@ def _new_client() -> Iterator[None]:
     forget_client()
 
 
+@pytest.fixture(autouse=True)
+def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests travel in time, and the database doesn't come along."""
+    monkeypatch.setattr(sweep, "host_ahead", timedelta)
+
+
+@pytest.fixture(autouse=True)
+def _own_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test leaves refused is tried again for that test alone."""
+    monkeypatch.setattr(retrying, "_waiting", queue.SimpleQueue())
+    monkeypatch.setattr(retrying, "_thread", None)
+
+
 @pytest.fixture
 def make_user(db: None) -> Callable[..., Any]:
     def make(username: str = "learner", **fields: Any) -> Any:
@@ -104,6 +120,7 @@ def engine(request: Any, settings: Any, tmp_path: Path) -> str:
     """Run the test with each of Django's session engines, or with those it names (``indirect``)."""
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{request.param}"
     settings.SESSION_FILE_PATH = str(tmp_path)
+    receivers.connect()  # as a site with this engine does at its start
     engine: str = request.param
     return engine
 

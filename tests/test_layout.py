@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("convai_tokens", "convai_sandbox", "lms_site")
 # What Django, Celery or an LMS looks for by name.
-PUBLIC = "api apps exceptions middleware payloads secret signals tasks urls views"
+PUBLIC = "api apps exceptions middleware payloads secret signals tasks testing urls views"
 
 
 def modules(*folders: str) -> list[Path]:

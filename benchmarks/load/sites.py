@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lms_site.demo.processes import Site, run
+from lms_site.environment import BASE_DIR
 
 from .client import Load
 from .worker import Worker
@@ -52,9 +53,12 @@ class LoadSite:
         self._stack.close()
 
 
-def seed(environment: Mapping[str, str], wanted: Mapping[str, Any]) -> None:
-    """Migrate and fill the database; raise ``ProcessError`` if that fails."""
-    run("-m", "benchmarks.load.seed", environment=environment, stdin=json.dumps(wanted))
+def seed(
+    environment: Mapping[str, str], wanted: Mapping[str, Any], folder: Path = BASE_DIR
+) -> None:
+    """Migrate and fill the database by the code of ``folder``; raise ``ProcessError`` if not."""
+    module, stdin = "benchmarks.load.seed", json.dumps(wanted)
+    run("-m", module, environment=environment, stdin=stdin, folder=folder)
 
 
 def put_under(load: Load, *, happens: Callable[[], None] | None = None) -> dict[str, Any]:

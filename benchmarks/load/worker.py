@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Self
 
 from lms_site.demo.processes import Child, ProcessError
+from lms_site.environment import BASE_DIR
 
 
 class Worker(Child):
     """A Python process that answers lines with lines. Use as a context manager."""
 
-    def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
-        super().__init__(*arguments, environment=environment, log=Path(os.devnull))
+    def __init__(
+        self, *arguments: str, environment: Mapping[str, str], folder: Path = BASE_DIR
+    ) -> None:
+        log = Path(os.devnull)
+        super().__init__(*arguments, environment=environment, log=log, folder=folder)
 
     def __enter__(self) -> Self:
         process = self._start(stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -18,12 +18,18 @@ Check = Callable[..., list[CheckMessage]]
 CHECKS: tuple[Check, ...] = (
     configuration.check_values,
     configuration.check_names,
-    configuration.check_end_user,
+    configuration.check_api_key,
+    configuration.check_base_url,
     site.check_middleware,
     engines.check_task_engine,
     site.check_urls,
     site.check_isolation,
+    site.check_session_engine,
     stacks.check_authentication_classes,
     stacks.check_stacks,
 )
-DEPLOY_CHECKS: tuple[Check, ...] = (configuration.check_own_keys, site.check_shared_cache)
+DEPLOY_CHECKS: tuple[Check, ...] = (
+    configuration.check_api_key_for_deployment,
+    configuration.check_own_keys,
+    site.check_shared_cache,
+)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig
-from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 
-from ..conf import SETTINGS, TABLE_HINT, AppSettings, app_settings, configured
-from ..payloads import id_and_name
+from ..conf import SETTINGS, TABLE_HINT, AppSettings, app_settings, configured, is_loopback
+from ..conf.kinds import API_KEY
+from ..convai.answers import PATHS
+from ..secret import Secret
 
 
 def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E001, E002, E006, E008, E009, E018, E019: a value that isn't what its setting must be.
 
-    A callable ``API_KEY`` isn't called: it may ask a vault.
+    A callable ``API_KEY`` isn't called: it may ask a vault. Nor is a hook: it may ask the database,
+    whose tables ``migrate`` is about to make.
     """
     found: list[CheckMessage] = [
         Error(
@@ -25,7 +28,7 @@ def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             id=f"convai_tokens.{setting.kind.check_id}",
         )
         for name, setting in SETTINGS.items()
-        if (problem := setting.problem())
+        if (problem := setting.problem()) and not (name == "API_KEY" and _is_blank())
     ]
     if not found and (problem := app_settings.proxy_problem()):
         hint = "Use https in BASE_URL, or no proxy for a sandbox on loopback."
@@ -54,27 +57,50 @@ def check_names(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     ]
 
 
-def check_end_user(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E007: ``END_USER`` fails, or gives blanks, for a user who has a key and a name."""
-    if AppSettings.END_USER.problem():
-        return []  # told already
-    user_model = get_user_model()
-    user = user_model(pk=1)
-    setattr(user, user_model.USERNAME_FIELD, "learner")
-    try:
-        blank = not all(id_and_name(user))
-        problem = "EndUserBlank: the id or the name is blank." if blank else ""
-    except Exception as error:  # noqa: BLE001 - it is the project's own code
-        problem = f"{type(error).__name__}: {error}"
-    if not problem:
+def check_api_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W021: the key is blank, as for an LMS's tests and builds."""
+    if not _is_blank():
         return []
-    return [
-        Error(
-            f"CONVAI_TOKENS['END_USER'] fails for a user with key 1 and name 'learner': {problem}",
-            hint="Return (id, name), both non-empty; the id stable and unique for each learner.",
-            id="convai_tokens.E007",
-        )
-    ]
+    hint = (
+        "Fine for tests and builds: logins get an error block in place of a token. " + API_KEY.hint
+    )
+    return [Warning("CONVAI_TOKENS['API_KEY'] is blank.", hint=hint, id="convai_tokens.W021")]
+
+
+def check_api_key_for_deployment(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """E001, for ``check --deploy``: the key is blank."""
+    if not _is_blank():
+        return []
+    message = "CONVAI_TOKENS['API_KEY'] is blank, so that no learner gets a token."
+    return [Error(message, hint=API_KEY.hint, id="convai_tokens.E001")]
+
+
+def _is_blank() -> bool:
+    given = AppSettings.API_KEY.given()
+    return given is None or (
+        isinstance(given, (str, Secret)) and not Secret.of(given).reveal().strip()
+    )
+
+
+def check_base_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W023: another address of Convai's stands in the place of the token API's."""
+    if AppSettings.BASE_URL.problem():
+        return []  # told already
+    url = urlsplit(app_settings.BASE_URL)
+    if is_loopback(url.hostname):
+        return []  # a sandbox
+    realtime = {"live.convai.com", urlsplit(str(AppSettings.SERVER_URL.given())).hostname}
+    told = ""
+    if url.hostname in realtime:
+        told = "is the realtime server's address, which is SERVER_URL's"
+    elif any(path in f"{url.path}/" for path in ("/user/", *PATHS.values())):
+        told = "has a verb's path in it, and the app adds that itself"
+    if not told:
+        return []
+    hint = "Use https://api.convai.com, without a path."
+    return [Warning(f"CONVAI_TOKENS['BASE_URL'] {told}.", hint=hint, id="convai_tokens.W023")]
 
 
 def check_own_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -86,8 +112,8 @@ def check_own_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             "CONVAI_TOKENS['ENCRYPTION_KEYS'] is not set: token values are sealed under a key "
             "derived from SECRET_KEY.",
             hint="Set keys of their own, so that a change of SECRET_KEY doesn't lose what is owed. "
-            "Put SECRET_KEY first and the new one last, until all processes know both; then the "
-            "new one first.",
+            "On a new installation one is enough. On one that has sealed values, put SECRET_KEY "
+            "first and the new one last, until all processes know both; then the new one first.",
             id="convai_tokens.W010",
         )
     ]

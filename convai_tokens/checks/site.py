@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 from django.db import connections
 from django.urls import URLResolver, get_resolver
+from django.utils.module_loading import import_string
 
 from ..models import database
 
@@ -20,11 +21,14 @@ OUTSIDE = (
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 )
+WITHOUT_ROWS = tuple(
+    f"django.contrib.sessions.backends.{name}" for name in ("cache", "file", "signed_cookies")
+)
 PER_PROCESS_CACHES = ("LocMemCache", "DummyCache")
 
 
 def check_middleware(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E004: the middleware is missing. E005: it is outside of one that has to be outside of it."""
+    """E004: it is missing. E005: it is outside of one that has to be outside. E022: it is twice."""
     middleware = list(settings.MIDDLEWARE)
     if MIDDLEWARE not in middleware:
         return [
@@ -35,7 +39,15 @@ def check_middleware(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
             )
         ]
     inside = middleware[middleware.index(MIDDLEWARE) :]
-    return [
+    twice: list[CheckMessage] = [
+        Error(
+            f"MIDDLEWARE has {MIDDLEWARE!r} {middleware.count(MIDDLEWARE)} times.",
+            hint="Leave the last one, and remove the others.",
+            id="convai_tokens.E022",
+        )
+    ]
+    wrong = twice if middleware.count(MIDDLEWARE) > 1 else []
+    wrong += [
         Error(
             f"MIDDLEWARE has {MIDDLEWARE!r} before {name!r}.",
             hint=f"Move {MIDDLEWARE!r} below it; the end of the list is best.",
@@ -44,6 +56,7 @@ def check_middleware(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         for name in OUTSIDE
         if name in inside
     ]
+    return wrong
 
 
 def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -96,6 +109,30 @@ def check_shared_cache(
             "endpoint counts in each process by itself.",
             hint="Use Redis, Memcached or the database as CACHES['default'].",
             id="convai_tokens.W011",
+        )
+    ]
+
+
+def check_session_engine(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """W020: sessions whose rows, if they have some, nobody watches."""
+    engine = settings.SESSION_ENGINE
+    if engine in WITHOUT_ROWS or not any("SessionMiddleware" in it for it in settings.MIDDLEWARE):
+        return []
+    try:
+        store = import_string(f"{engine}.SessionStore")
+    except ImportError:
+        return []  # Django tells
+    if hasattr(store, "get_model_class"):
+        return []
+    return [
+        Warning(
+            f"SESSION_ENGINE is {engine!r}, which doesn't tell what model its sessions have.",
+            hint="A logout is seen, and whatever deletes a session by its store. A row that staff "
+            "or a clean-up deletes is not: its token lives until it expires. Where that matters, "
+            "call convai_tokens.api.end_session() there; else silence this check.",
+            id="convai_tokens.W020",
         )
     ]
 

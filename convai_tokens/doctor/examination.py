@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from django.db import connections
 
-from . import installation, network
+from . import hooks, installation, network
 from .step import Finding, Step, take
 from .trial import Trial
 
@@ -49,6 +49,7 @@ def all_steps(
             "revoke", trial.revoke, {"generate": NO_TOKEN}, if_interrupted=trial.revoke_interrupted
         ),
         Step("migrations", installation.migrations),
+        Step("end_user", hooks.end_user, {"migrations": UNREADABLE}),
         Step("encryption_keys", installation.encryption_keys, {"migrations": UNREADABLE}),
         Step("owed", installation.owed, {"migrations": UNREADABLE}),
         Step("given_up", installation.given_up, {"migrations": UNREADABLE}),

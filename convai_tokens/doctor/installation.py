@@ -44,7 +44,8 @@ SWEEP_LATE, SWEEP_LOST = timedelta(minutes=15), timedelta(hours=2)
 START_THE_SWEEP = "Run manage.py convai_sweep --watch as a service, or convai_sweep from cron."
 # What the steps api_key, base_url and middleware tell themselves.
 TOLD_ELSEWHERE = {
-    f"convai_tokens.{number}" for number in ("E001", "E002", "E004", "E005", "W016", "W017")
+    f"convai_tokens.{number}"
+    for number in ("E001", "W021", "E002", "E004", "E005", "E022", "W016", "W017")
 }
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from django.utils import timezone
 from ..convai.client import get_client
 from ..models import ConvaiToken, TokenStatus
 from . import tidying
+from .clock import AGREE, host_ahead
 from .revocation import CLAIM, claim, revoke_claimed
 
 logger = logging.getLogger("convai_tokens")
@@ -34,16 +35,20 @@ SEEN_KEY = "convai_tokens.sweep_seen"
 
 
 class Step(NamedTuple):
-    """A step of tidying up; ``name`` is that of its count, a field of ``SweepReport``."""
+    """A step of tidying up; ``name`` is that of its count, a field of ``SweepReport``.
+
+    ``by_time`` tells that what has passed decides, and that nothing takes it back.
+    """
 
     name: str
     run: Callable[[tidying.Stopped], int]
+    by_time: bool = True
 
 
 # What comes after revoking, in this order.
 STEPS = [
-    Step("ended", tidying.end_sessions_of_lost_users),
-    Step("keyless", tidying.end_sessions_of_lost_keys),
+    Step("ended", tidying.end_sessions_of_lost_users, by_time=False),
+    Step("keyless", tidying.end_sessions_of_lost_keys, by_time=False),
     Step("lapsed", tidying.lapse),
     Step("unknown", tidying.give_up_generating),
     Step("expired", tidying.expire),
@@ -91,7 +96,10 @@ def sweep(
     _safely(report, revoke)
     untried = report.more or report.failed
     time_to_tidy = _within(TIDY_FOR, report, stopped)
+    right = _clock_is_right(report)
     for step in STEPS:
+        if step.by_time and not right:
+            continue
         # What is beyond the horizon gets a try before it is given up.
         if not (step.run is tidying.lapse and untried):
             _safely(report, partial(_tidy, report, step, time_to_tidy))
@@ -101,6 +109,27 @@ def sweep(
     if not (stopped() or report.failed):
         note_seen()
     return report
+
+
+def _clock_is_right(report: SweepReport) -> bool:
+    """Tell whether what has passed may be judged here; log it and count it if not."""
+    ahead = timedelta()
+
+    def ask() -> None:
+        nonlocal ahead
+        ahead = host_ahead()
+
+    failed = report.failed
+    _safely(report, ask)
+    if abs(ahead) <= AGREE:
+        return report.failed == failed
+    logger.error(
+        "This host's clock is %.0f s ahead of the database's: nothing is expired, lapsed, given up "
+        "or purged before they agree. Switch on time synchronisation here.",
+        ahead.total_seconds(),
+    )
+    report.failed += 1
+    return False
 
 
 def _within(seconds: float, report: SweepReport, stopped: Callable[[], bool]) -> Callable[[], bool]:

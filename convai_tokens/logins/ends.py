@@ -6,6 +6,7 @@ session is gone. So whoever deletes a session looks once more afterwards.
 
 from __future__ import annotations
 
+import uuid
 from contextlib import suppress
 
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
@@ -19,6 +20,7 @@ from ..exceptions import SessionEnded
 from ..lifecycle.credential import Credential
 from ..lifecycle.ending import end_session, end_sessions
 from ..lifecycle.issuing import follow_credential, open_session
+from ..lifecycle.retrying import try_until_taken
 from ..models import EndReason, LearnerSession, database
 from ..secret import Secret
 from .credentials import (
@@ -83,15 +85,27 @@ def follow_session(request: HttpRequest, response: HttpResponseBase) -> None:
 
 
 @never_raises
-def look_again(request: HttpRequest) -> None:
+def look_again(request: HttpRequest, response: HttpResponseBase) -> None:
     """End the learner sessions of Django sessions that this request deleted, once more.
 
     One that goes on under another key has that key's digest by now.
     """
     session: SessionBase | None = getattr(request, "session", None)
-    if session is not None:
-        for key, reason in deleted_sessions(request).items():
-            end_unless_stored(session, key, reason)
+    if session is None:
+        return
+    for key, reason in deleted_sessions(request).items():
+        if not isinstance(session, SignedCookieStore):
+            try_until_taken(end_unless_stored, session, key, reason)
+        elif response.status_code != 500:  # Django sends no new cookie with that
+            try_until_taken(end_cookie, key, reason, but=learner_session_id(session))
+
+
+def end_cookie(key: Secret, reason: str, but: uuid.UUID | None = None) -> None:
+    """End the learner session of a signed cookie that was flushed, ``but`` for one that goes on."""
+    data = SignedCookieStore(key.reveal())
+    old = learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
+    if old is not None and old != but:
+        end_sessions(LearnerSession.primary.filter(stack=SESSION_STACK, pk=old), reason)
 
 
 def end_replaced_cookie(note: LoginNote, response: HttpResponseBase) -> None:
@@ -103,9 +117,5 @@ def end_replaced_cookie(note: LoginNote, response: HttpResponseBase) -> None:
         return
     # The cookie is the session; on a 500 Django doesn't send the new one.
     if response.status_code != 500:
-        data = SignedCookieStore(note.replaced_key.reveal())
-        old = learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
-        if old is not None:
-            sessions = LearnerSession.primary.filter(stack=SESSION_STACK, pk=old)
-            retry_after_commit(database(), end_sessions, sessions, EndReason.REPLACED)
+        retry_after_commit(database(), end_cookie, note.replaced_key, EndReason.REPLACED)
         note.replaced_key = Secret()  # only now: what failed is for the next step to try again

@@ -110,6 +110,18 @@ def has_token_in_page(request: HttpRequest) -> bool:
     return getattr(request, IN_PAGE, False)
 
 
+def noted_anything(request: HttpRequest) -> bool:
+    """Tell whether the middleware has something to do at the end of the request. Asks nobody."""
+    session: SessionBase | None = getattr(request, "session", None)
+    return (
+        noted_login(request) is not None
+        or bool(deleted_sessions(request))
+        or hasattr(request, CHANGED_USER)
+        or has_token_in_page(request)
+        or (session is not None and session.modified)
+    )
+
+
 def device_of(request: HttpRequest | Request) -> str:
     """Return the ``device`` in the login's body: a kiosk's name, or empty."""
     data: Any

@@ -59,6 +59,7 @@ from .notes import (
     note_password_change,
 )
 from .safety import never_raises, retry_after_commit, told
+from .stores import watch
 
 
 @never_raises
@@ -123,9 +124,16 @@ def on_logout(
         or isinstance(request.successful_authenticator, SessionAuthentication)
     )
     session: SessionBase | None = getattr(http, "session", None)
-    if session is None or learner_session_id(session) is None or by_bearer:
+    if session is None:
         return
-    note_deleted_session(http, session_key(session), EndReason.LOGOUT)
+    key = session_key(session)
+    note_deleted_session(http, key, EndReason.LOGOUT)
+    if by_bearer:
+        return  # if it is flushed after all, as logout() does, its store tells
+    if learner_session_id(session) is None:
+        # Lost to a save in parallel; or the login is older than the app.
+        retry_after_commit(database(), end_django_session, key, EndReason.LOGOUT)
+        return
     credential = session_credential(session)
     try:
         session_id = credential.session_ids[0]
@@ -221,8 +229,12 @@ def connect() -> None:
         if issubclass(model, user_model):
             _connect(post_save, on_user_saved, model)
             _connect(pre_delete, on_user_deleted, model)
+    if not AppSettings.WATCH_SESSION_ROWS.given() or not _has_sessions():
+        return
     session_model = _session_model()
-    if session_model is not None and AppSettings.WATCH_SESSION_ROWS.given():
+    if session_model is None:
+        watch(import_module(settings.SESSION_ENGINE).SessionStore)
+    else:
         _connect(post_save, on_session_created, session_model)
         _connect(pre_delete, on_session_deleted, session_model)
 
@@ -235,11 +247,17 @@ def _connect(
     signal.connect(receiver, sender=sender, dispatch_uid=uid, weak=False)
 
 
+def _has_sessions() -> bool:
+    """Tell whether the site has Django sessions, by whatever middleware."""
+    return any("SessionMiddleware" in name for name in settings.MIDDLEWARE)
+
+
 def _session_model() -> type[AbstractBaseSession] | None:
-    """Return the model of the sessions' rows; None for engines without rows."""
-    if not apps.is_installed("django.contrib.sessions"):
-        return None
+    """Return the model of the sessions' rows; None for engines without rows, or of their own."""
     store = import_module(settings.SESSION_ENGINE).SessionStore
     get_model_class = getattr(store, "get_model_class", None)
-    model: type[AbstractBaseSession] | None = get_model_class() if get_model_class else None
+    try:
+        model: type[AbstractBaseSession] | None = get_model_class() if get_model_class else None
+    except RuntimeError:  # its app isn't installed
+        return None
     return model

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import ParamSpec
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
 
 from ..exceptions import ConvaiTokensError, Misconfigured
 from ..lifecycle.audit import after_commit
+from ..lifecycle.retrying import REFUSED, try_until_taken
 
 P = ParamSpec("P")
 
@@ -49,9 +49,12 @@ def told(error: Exception) -> ConvaiTokensError:
 def retry_after_commit(
     using: str, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs
 ) -> None:
-    """Call the function; if the database refuses, once more when ``using`` has committed."""
+    """Call the function; if the database refuses, again when ``using`` has committed.
+
+    And if it still refuses then, until it takes it.
+    """
     try:
         function(*args, **kwargs)
-    except DatabaseError:
-        after_commit(using, function, *args, **kwargs)
+    except REFUSED:
+        after_commit(using, partial(try_until_taken, function), *args, **kwargs)
         raise

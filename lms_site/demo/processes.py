@@ -33,7 +33,9 @@ class Child:
         environment: Mapping[str, str],
         log: Path,
         sockets: tuple[int, ...] = (),
+        folder: Path = BASE_DIR,
     ) -> None:
+        self._folder = folder
         self._arguments = [sys.executable, *arguments]
         self._environment = environment
         self._log = log
@@ -55,7 +57,7 @@ class Child:
         """Start it with these streams; return the process."""
         self._process = subprocess.Popen(
             self._arguments,
-            cwd=BASE_DIR,
+            cwd=self._folder,
             env=self._environment,
             stdin=stdin,
             stdout=stdout,
@@ -162,11 +164,13 @@ def direct_http() -> requests.Session:
     return http
 
 
-def run(*arguments: str, environment: Mapping[str, str], stdin: str = "") -> str:
+def run(
+    *arguments: str, environment: Mapping[str, str], stdin: str = "", folder: Path = BASE_DIR
+) -> str:
     """Run Python to its end; return the last line that it printed, or raise ``ProcessError``."""
     done = subprocess.run(
         [sys.executable, *arguments],
-        cwd=BASE_DIR,
+        cwd=folder,
         env=environment,
         input=stdin,
         capture_output=True,

@@ -259,6 +259,7 @@ PUBLIC = {
         "token_generated",
         "token_revoked",
     ],
+    "convai_tokens.testing": ["ConvaiDouble"],
     "convai_tokens.urls": ["urlpatterns"],
     "convai_tokens.views": ["ExtendView", "TokenView"],
     "convai_sandbox": [],

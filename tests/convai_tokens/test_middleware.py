@@ -8,8 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.test import Client, RequestFactory
+from django.test import AsyncClient, Client, RequestFactory
+from django.urls import path
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from convai_tokens.logins.notes import LoginNote, current_request, note_token_in_page
 from convai_tokens.middleware import ConvaiTokenMiddleware
@@ -112,3 +116,80 @@ def test_a_page_that_holds_a_token_may_be_kept_by_no_cache() -> None:
 
     assert "no-store" in response["Cache-Control"]
     assert "public" not in response["Cache-Control"]
+
+
+# Under ASGI
+
+
+@pytest.fixture
+def switches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what the middleware has called in a thread."""
+    called: list[str] = []
+
+    def counted(function: Any) -> Any:
+        called.append(function.__name__)
+        return sync_to_async(function)
+
+    monkeypatch.setattr("convai_tokens.middleware.sync_to_async", counted)
+    return called
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/login/json/", ["finish"]), ("/login/drf/", ["extend_data", "finish"])],
+)
+def test_a_login_under_asgi_gets_its_block_and_a_logout_revokes_its_token(
+    convai: Any, make_user: Any, switches: list[str], path: str, expected: list[str]
+) -> None:
+    make_user("learner")
+    client = AsyncClient()
+    body = {"username": "learner", "password": PASSWORD}
+
+    login = async_to_sync(client.post)(path, body, content_type="application/json")
+
+    assert login.json()["convai"]["apiAuthToken"] in convai.live()
+    assert switches == expected
+    async_to_sync(client.post)("/logout/json/")
+    assert convai.live() == []
+    assert LearnerSession.objects.get().end_reason == "logout"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_under_asgi_that_is_no_login_costs_no_switch_of_threads(
+    switches: list[str], settings: Any
+) -> None:
+    settings.MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "convai_tokens.middleware.ConvaiTokenMiddleware",
+    ]
+    settings.ROOT_URLCONF = __name__
+
+    answer = async_to_sync(AsyncClient().get)("/hello/")
+    rendered = async_to_sync(AsyncClient().get)("/rendered/")
+
+    assert (answer.content, rendered.json()) == (b"hello", {"a": 1})
+    assert switches == []
+
+
+def test_the_middleware_is_asynchronous_where_what_is_below_it_is() -> None:
+    async def below(request: Any) -> Any:
+        raise NotImplementedError
+
+    assert iscoroutinefunction(ConvaiTokenMiddleware(below))
+    assert not iscoroutinefunction(ConvaiTokenMiddleware(lambda request: HttpResponse()))
+
+
+async def hello(request: Any) -> HttpResponse:
+    return HttpResponse("hello")
+
+
+class Rendered(APIView):
+    authentication_classes: list[Any] = []
+    permission_classes: list[Any] = []
+
+    def get(self, request: Any) -> Response:
+        return Response({"a": 1})
+
+
+urlpatterns = [path("hello/", hello), path("rendered/", Rendered.as_view())]

@@ -21,6 +21,7 @@ urlpatterns = [
     path("logout/rolled-back/", views.logout_that_is_rolled_back),
     path("logout/for-good/", views.delete_account),
     path("logout/drf/", views.SessionDRFLogout.as_view()),
+    path("logout/bearer/", views.BearerDRFLogout.as_view()),
     path("logout/knox/", views.knox_logout),
     path("logout/knox/all/", views.knox_logout_all),
     path("password/", views.change_password),

@@ -16,6 +16,7 @@ from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
+from knox.auth import TokenAuthentication
 from knox.views import LoginView, LogoutAllView, LogoutView
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import AllowAny
@@ -135,6 +136,16 @@ class BasicKnoxLogin(LoginView):  # type: ignore[misc] # knox has no annotations
 
 class SessionDRFLogout(APIView):
     authentication_classes = [SessionAuthentication]
+
+    def post(self, request: Request) -> Response:
+        logout(request)
+        return Response(status=204)
+
+
+class BearerDRFLogout(APIView):
+    """Authenticated by a bearer, and calls Django's ``logout()``: that flushes the session."""
+
+    authentication_classes = [TokenAuthentication]
 
     def post(self, request: Request) -> Response:
         logout(request)

@@ -16,6 +16,7 @@ from convai_tokens.lifecycle import issuing
 from convai_tokens.lifecycle.ending import end_sessions
 from convai_tokens.logins import receivers
 from convai_tokens.logins.credentials import session_credential
+from convai_tokens.logins.notes import current_request
 from convai_tokens.models import EndReason, LearnerSession
 from tests.conftest import ENGINES
 
@@ -153,9 +154,11 @@ def test_promise_4_a_kiosks_end_is_written_down_before_the_view_goes_on(
     request.COOKIES = {"sessionid": key}
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     second = get_user_model().objects.get(username="second-learner")
+    served = current_request.set(request)  # as the middleware does
 
     login(request, second, settings.AUTHENTICATION_BACKENDS[0])
 
+    current_request.reset(served)
     first.refresh_from_db()
     assert first.end_reason == EndReason.REPLACED
     assert convai.live() == []

@@ -10,6 +10,7 @@ from django.db import connections
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
+from convai_tokens.checks import site
 from convai_tokens.checks.site import MIDDLEWARE, OUTSIDE, check_urls
 from convai_tokens.views import TokenView
 from tests.convai_tokens.checks.messages import LONG_KEYS, SHARED_CACHE, ConvaiSettings, found, ids
@@ -176,3 +177,39 @@ def test_w015_what_django_chooses_by_itself_is_right(
     monkeypatch.setitem(connections["default"].settings_dict, "OPTIONS", {})
 
     assert ids() == []
+
+
+# E022, W020
+
+
+def test_e022_a_middleware_that_is_listed_twice_is_told(settings: Any) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, site.MIDDLEWARE]
+
+    assert ids() == ["E022"]
+
+
+class OwnStore:
+    """As packages have it that replace Django's sessions."""
+
+
+SessionStore = OwnStore
+
+
+def test_w020_an_engine_that_does_not_tell_its_model_is_told(settings: Any) -> None:
+    settings.SESSION_ENGINE = __name__
+
+    assert ids() == ["W020"]
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file", "signed_cookies"])
+def test_w020_djangos_engines_are_fine(engine: str, settings: Any) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+
+    assert ids() == []
+
+
+def test_w020_a_site_without_sessions_needs_no_engine(settings: Any) -> None:
+    settings.SESSION_ENGINE = __name__
+    settings.MIDDLEWARE = [it for it in settings.MIDDLEWARE if "SessionMiddleware" not in it]
+
+    assert "W020" not in ids()

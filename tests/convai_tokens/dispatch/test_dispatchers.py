@@ -50,3 +50,14 @@ def test_an_engine_that_is_not_installed_fails_no_logout(
     assert "could not be handed to the task engine" in caplog.text
     assert "ModuleNotFoundError" in caplog.text
     assert sweep(workers=1).revoked == 1
+
+
+def test_with_sqlite_in_memory_no_thread_locks_the_lms_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "leave_to_threads", lambda works: pytest.fail("a thread"))
+    monkeypatch.setattr(dispatch, "is_in_memory", lambda: True)
+
+    dispatch.thread([1, 2])
+
+
+def test_a_database_in_a_file_or_on_a_server_is_not_in_memory(db: None) -> None:
+    assert dispatch.is_in_memory() is False

@@ -28,6 +28,7 @@ NAMES = [
     "extend",
     "revoke",
     "migrations",
+    "end_user",
     "encryption_keys",
     "owed",
     "given_up",

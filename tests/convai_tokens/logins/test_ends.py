@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore
+from django.http import HttpResponse
 from django.test import RequestFactory
 
 from convai_tokens.lifecycle.issuing import open_session
@@ -72,10 +73,10 @@ def test_a_learner_session_that_was_not_opened_yet_cannot_be_any_more(learner: A
 def test_the_second_look_ends_what_opened_after_the_first(store: SessionBase) -> None:
     request = RequestFactory().post("/logout/")
     request.session = store
-    look_again(request)
+    look_again(request, HttpResponse())
     assert end_reason() == ""  # the request has deleted nothing
 
     note_deleted_session(request, session_key(store), EndReason.LOGOUT)
     store.delete()
-    look_again(request)
+    look_again(request, HttpResponse())
     assert end_reason() == EndReason.LOGOUT
