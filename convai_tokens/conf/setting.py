@@ -62,7 +62,7 @@ class Setting(Generic[T]):
                 name, hint = self.name, self.kind.hint
                 raise ImproperlyConfigured(f"CONVAI_TOKENS[{name!r}] {problem} {hint}")
             self._accepted = self.given()
-        return self._used(self.given())
+        return self._used(self._accepted)
 
     def given(self) -> Any:
         """Return the project's value unchecked."""
