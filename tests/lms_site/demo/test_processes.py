@@ -71,11 +71,12 @@ def test_a_child_that_does_not_stop_is_killed_with_its_own_children(tmp_path: Pa
     log = tmp_path / "log"
     script = (
         "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "print(os.fork(), 'end', flush=True); time.sleep(60)"
+        "child = os.fork()\n"
+        "if child: print(child, 'end', flush=True)\n"
+        "time.sleep(60)"
     )
     with Stubborn("-c", script, environment=os.environ, log=log) as child:
-        told = wait_for(log, "end\n").split()
-        grandchild = max(int(word) for word in told if word.isdigit())
+        grandchild = int(wait_for(log, "end\n").split()[0])
         assert alive(grandchild)
 
     assert child.looked_at
