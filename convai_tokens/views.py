@@ -34,6 +34,7 @@ from .exceptions import (
 from .lifecycle.credential import Credential
 from .lifecycle.ending import revoke_tokens
 from .lifecycle.issuing import extend, generate
+from .lifecycle.opening import Opener
 from .lifecycle.storing import Issued
 from .logins.credentials import SESSION_STACK, credential_of_request, open_for_request
 from .logins.response import forbid_caching, hand_out
@@ -145,8 +146,8 @@ class LearnerSessionView(APIView):
         """The credential that authenticated this request; raises ``CredentialNotSupported``."""
         return credential_of_request(self.request)
 
-    def learner_session(self) -> LearnerSession:
-        """Return the learner session, started now if this is its first token."""
+    def learner_session(self) -> tuple[LearnerSession, Opener]:
+        """Return the learner session, and who opens it if it is new."""
         user = cast(AbstractBaseUser, self.request.user)
         return open_for_request(self.request._request, user, self.credential)
 
@@ -208,7 +209,8 @@ class TokenView(LearnerSessionView):
         return [] if self.request.method == "DELETE" else super().get_throttles()
 
     def post(self, request: Request) -> Response:
-        return self.answer(generate(self.learner_session(), budget=app_settings.LOGIN_BUDGET))
+        session, opener = self.learner_session()
+        return self.answer(generate(session, opener=opener, budget=app_settings.LOGIN_BUDGET))
 
     def get(self, request: Request) -> Response:
         if not app_settings.ALLOW_GET:
@@ -229,4 +231,5 @@ class ExtendView(LearnerSessionView):
     """``POST`` extends the newest live token of the session."""
 
     def post(self, request: Request) -> Response:
-        return self.answer(extend(self.learner_session(), budget=app_settings.LOGIN_BUDGET))
+        session, opener = self.learner_session()
+        return self.answer(extend(session, opener=opener, budget=app_settings.LOGIN_BUDGET))

@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from convai_tokens.api import bind_login
 from convai_tokens.convai.breaker import FAILURE_THRESHOLD, Breaker
 from convai_tokens.exceptions import ConvaiUnavailable, ErrorCode
-from convai_tokens.lifecycle import issuing
+from convai_tokens.lifecycle import opening
+from convai_tokens.lifecycle.opening import Opener
 from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.logins.handed_out import LoginResponse
 from convai_tokens.middleware import ConvaiTokenMiddleware
@@ -31,7 +32,7 @@ def make_session(user: Any, **fields: Any) -> LearnerSession:
 
 def open_session(user: Any, identity: str = "a credential") -> LearnerSession:
     """Return the learner session of a bearer credential, as its first token request opens it."""
-    return issuing.open_session(bearer_credential("custom", identity), user)
+    return opening.open_session(Opener(bearer_credential("custom", identity), user))
 
 
 def serve_login(user: Any, response: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 from django.core.exceptions import ImproperlyConfigured
 
 from ..conf import app_settings
-from ..exceptions import ConvaiPaused, ConvaiTokensError, ConvaiUnavailable, ErrorCode
+from ..exceptions import ConvaiPaused, ConvaiTokensError, ErrorCode
 from ..secret import Secret
 from .answers import (
     GeneratedToken,
@@ -54,12 +54,12 @@ class ConvaiClient:
         connect_timeout: float,
         read_timeout: float,
         max_concurrent: int = 8,
-        proxy: Proxy | None = None,
+        proxy: str | Secret = "",
         ca_bundle: str = "",
     ) -> None:
         threads = max(MAX_THREADS, 2 * max_concurrent)
         self._transport = Transport(
-            base_url, connect_timeout, read_timeout, threads, proxy, ca_bundle
+            base_url, connect_timeout, read_timeout, threads, Proxy.of(Secret.of(proxy)), ca_bundle
         )
         self._call_timeout = connect_timeout + read_timeout
         # Two, because Convai may revoke and not generate: what is said of the one door would open
@@ -71,7 +71,12 @@ class ConvaiClient:
 
     @classmethod
     def from_settings(cls) -> Self:
-        """Return a client for the settings as they are now."""
+        """Return a client for the settings as they are now.
+
+        Raises ``ImproperlyConfigured`` when one is what it must never be.
+        """
+        if problem := app_settings.proxy_problem():
+            raise ImproperlyConfigured(problem)
         return cls(*_parameters())
 
     @contextmanager
@@ -83,9 +88,7 @@ class ConvaiClient:
         it already: half of the budget at most, so that a call in a hurry doesn't pass for a failure
         of Convai's.
         """
-        paused = self._why_paused()
-        if paused is not None:
-            raise paused
+        self._check_pause()
         probe = self.breaker.check()
         try:
             deadline = self._deadline(budget)
@@ -94,9 +97,11 @@ class ConvaiClient:
         finally:
             self.breaker.give_back(probe)  # unless a call was made
 
-    def why_unavailable(self) -> ConvaiUnavailable | None:
-        """Return why no learner's call would be made now, None if one would. Waits for nobody."""
-        return self._why_paused() or (busy() if self._bulkhead.stuck else None)
+    def check_available(self) -> None:
+        """Raise ``ConvaiUnavailable`` if no learner's call would be made now. Waits for nobody."""
+        self._check_pause()
+        if self._bulkhead.stuck:
+            raise busy()
 
     def generate(self, budget: float | None = None, *, again: bool = False) -> GeneratedToken:
         """Generate a token within ``budget`` seconds (default: one call's timeouts).
@@ -132,8 +137,8 @@ class ConvaiClient:
         deadline = self._deadline(budget)
         return self._call(self.revoking, "revoke", value, deadline, confirmed_revoked)
 
-    def _why_paused(self) -> ConvaiPaused | None:
-        """Return the outcome of a learner's call while the breaker is open, None if it may go.
+    def _check_pause(self) -> None:
+        """Raise ``ConvaiPaused`` while the breaker is open for learners.
 
         Who waits for as long as it says, and Convai is well by then, gets through: where it hung,
         a background probe has asked before.
@@ -145,9 +150,8 @@ class ConvaiClient:
             # Where the system gives no further thread, a later call finds it due again.
             with suppress(RuntimeError):
                 timer.start()
-        if not pause.seconds:
-            return None
-        return ConvaiPaused("Convai is not being called for now.", retry_after=pause.seconds)
+        if pause.seconds:
+            raise ConvaiPaused("Convai is not being called for now.", retry_after=pause.seconds)
 
     def _background_probe(self) -> None:
         """Make a call that changes nothing; the breaker hears how it went."""
@@ -193,26 +197,24 @@ class ConvaiClient:
             if result.retry_after is None and breaker is self.breaker:
                 # What is true of this moment: at once, unless the breaker is open.
                 result.retry_after = max(breaker.pause_left, SOON)
-            raise result
+            try:
+                raise result
+            finally:
+                del result  # or it and the frames of its traceback would keep each other alive
         return result
 
 
-Parameters = tuple[str, float, float, int, Proxy | None, str]  # of ConvaiClient
+Parameters = tuple[str, float, float, int, str | Secret, str]  # of ConvaiClient
 
 
 def _parameters() -> Parameters:
-    """Return what a client is made of, as the settings are now.
-
-    Raises ``ImproperlyConfigured`` when one is what it must never be.
-    """
-    if problem := app_settings.proxy_problem():
-        raise ImproperlyConfigured(problem)
+    """Return what a client is made of, as the settings are now."""
     return (
         app_settings.BASE_URL,
         app_settings.CONNECT_TIMEOUT,
         app_settings.READ_TIMEOUT,
         app_settings.MAX_CONCURRENT,
-        Proxy.of(Secret.of(app_settings.PROXY)),
+        app_settings.PROXY,
         app_settings.CA_BUNDLE,
     )
 
@@ -222,7 +224,10 @@ _current: tuple[Parameters, ConvaiClient] | None = None
 
 
 def get_client() -> ConvaiClient:
-    """Return this process's client for the settings as they are now."""
+    """Return this process's client for the settings as they are now.
+
+    Raises ``ImproperlyConfigured`` when one is what it must never be.
+    """
     global _current
     wanted = _parameters()
     current = _current
@@ -230,7 +235,7 @@ def get_client() -> ConvaiClient:
         return current[1]
     with _lock:
         if _current is None or _current[0] != wanted:
-            _current = (wanted, ConvaiClient(*wanted))
+            _current = (wanted, ConvaiClient.from_settings())
         return _current[1]
 
 

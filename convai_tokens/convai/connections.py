@@ -139,4 +139,7 @@ def _connect(addresses: list[Address], connect_by: float) -> DeadlineSocket:
             raise
         else:
             return candidate
-    raise failure
+    try:
+        raise failure
+    finally:
+        del failure  # or it and the frames of its traceback would keep each other alive

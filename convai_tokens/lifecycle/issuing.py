@@ -1,4 +1,4 @@
-"""Open a learner session, generate its tokens, extend them.
+"""Generate the tokens of a learner session, extend them.
 
 A status moves by a conditional UPDATE alone, and no transaction is open while Convai is being
 called.
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import DataError, IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -28,10 +26,8 @@ from ..exceptions import (
     TokenGone,
 )
 from ..models import (
-    DEVICE_LENGTH,
     LIVE,
     ConvaiToken,
-    EndReason,
     EventKind,
     LearnerSession,
     TokenStatus,
@@ -39,97 +35,46 @@ from ..models import (
 )
 from . import storing
 from .audit import record, send_on_commit
-from .credential import Credential
-from .ending import end_session, mark_for_revocation
+from .ending import mark_for_revocation
+from .opening import Opener, check_opener, insert
 from .rate import give_back_to_rate, take_from_rate
 from .same_value import record_dead_with
-from .sealing import key_ids, unseal
+from .sealing import unseal
 from .storing import Issued
 
 logger = logging.getLogger("convai_tokens")
 
 
-def open_session(
-    credential: Credential, user: AbstractBaseUser, device: str = ""
-) -> LearnerSession:
-    """Return the learner session of the credential, started now if there is none.
-
-    The session returned may have ended; ``generate`` refuses it then. One that is started by a
-    request, and not by the login itself, ends at once if a logout came in between: that logout
-    found no row to end. Raises ``SessionEnded`` if the password behind the credential was changed
-    since the user was loaded.
-    """
-    session = LearnerSession.primary.filter(pk__in=credential.session_ids).first()
-    if session is None:
-        session = _start_session(credential, user, device)
-    if credential.password_changed(user):
-        # No reason to end it: it may be the very one that the change of the password keeps.
-        raise SessionEnded("The password was changed while the learner session was being opened.")
-    return session
-
-
-def _start_session(credential: Credential, user: AbstractBaseUser, device: str) -> LearnerSession:
-    session = LearnerSession(
-        id=credential.session_ids[0],
-        user_id=user.pk,
-        username=user.get_username()[:254],
-        stack=credential.stack,
-        credential_digest=credential.digest,
-        key_id=key_ids()[0],
-        device=device,
-    )
-    try:
-        _insert(session)
-    except IntegrityError:  # a request in parallel was first
-        return LearnerSession.primary.get(pk=session.pk)
-    except (DataError, OperationalError):
-        if device.isascii():
-            raise
-        # Text that this database's character set can't hold, such as an emoji in utf8mb3.
-        session.device = device.encode("ascii", "backslashreplace").decode()[:DEVICE_LENGTH]
-        _insert(session)
-    if not credential.is_alive():
-        end_session(session.pk, EndReason.LOGOUT)
-    return session
-
-
-def _insert(session: LearnerSession) -> None:
-    with transaction.atomic(using=database()):
-        session.save(force_insert=True)
-        record(EventKind.SESSION_STARTED, session.pk)
-
-
-def follow_credential(session_id: uuid.UUID, digest: str) -> None:
-    """Learn the digest of a credential that changed while its learner session went on."""
-    with transaction.atomic(using=database()):
-        session = LearnerSession.primary.filter(pk=session_id)
-        session.update(credential_digest=digest, key_id=key_ids()[0])
-
-
-def generate(session: LearnerSession, *, budget: float | None = None) -> Issued:
+def generate(
+    session: LearnerSession, *, opener: Opener | None = None, budget: float | None = None
+) -> Issued:
     """Generate a token for an open learner session within ``budget`` seconds.
+
+    One that isn't stored yet starts with it; the ``opener`` is who it is for, and by what.
 
     Raises ``SessionEnded``, ``TokenSuperseded``, ``LearnerLimited``, ``ConvaiUnavailable`` or
     ``ConvaiRefused``; and ``RuntimeError`` when a transaction is open.
     """
     deadline = None if budget is None else time.monotonic() + budget
     try:
-        return _generate_once(session, budget, again=False)
+        return _generate_once(session, opener, budget, again=False)
     except ConvaiUnavailable as error:
         # A kept-alive connection that Convai had just closed. The next call is a new row, for the
         # dropped one may have left a token behind.
         if error.code != ErrorCode.CONVAI_DROPPED:
             raise
     left = None if deadline is None else deadline - time.monotonic()
-    return _generate_once(session, left, again=True)
+    return _generate_once(session, opener, left, again=True)
 
 
-def _generate_once(session: LearnerSession, budget: float | None, *, again: bool) -> Issued:
+def _generate_once(
+    session: LearnerSession, opener: Opener | None, budget: float | None, *, again: bool
+) -> Issued:
     client = get_client()
     with client.reserve(budget) as left:
         take_from_rate(session.user_id)
         try:
-            token = _write_intent(session)
+            token = _write_intent(session, opener)
             generated = _call(client, token, left, again=again)
         except ConvaiTokensError as error:
             if not error.maybe_done:
@@ -146,18 +91,45 @@ def _call(client: ConvaiClient, token: ConvaiToken, left: float, *, again: bool)
         raise
 
 
-def _write_intent(session: LearnerSession) -> ConvaiToken:
-    """Write the row that makes a crash visible, and revoke what goes beyond the cap."""
-    # durable: raises when the caller has a transaction open, since it would be open at Convai.
+def _write_intent(session: LearnerSession, opener: Opener | None) -> ConvaiToken:
+    """Write the row that makes a crash visible, and the learner session if it starts with it."""
+    is_new = session._state.adding
+    token = _first_intent(session) if is_new else None
+    if token is None:
+        token = _next_intent(session)
+    if opener:
+        try:
+            check_opener(session, opener, is_new=is_new)
+        except Exception as error:
+            outcome = error if isinstance(error, ConvaiTokensError) else ConvaiTokensError()
+            _record_failure(token, outcome)
+            raise
+    return token
+
+
+def _first_intent(session: LearnerSession) -> ConvaiToken | None:
+    """Store a new learner session with its first token; None if a request in parallel was first."""
+    try:
+        # durable: raises when the caller has a transaction open, since it would be open at Convai.
+        with transaction.atomic(using=database(), durable=True):
+            insert(session)
+            return ConvaiToken.primary.create(session=session)
+    except IntegrityError:
+        return None
+
+
+def _next_intent(session: LearnerSession) -> ConvaiToken:
+    """Write the row in an open session, and revoke what goes beyond the cap."""
     with transaction.atomic(using=database(), durable=True):
         if not LearnerSession.primary.lock_open(session.pk):
             raise SessionEnded
         tokens = ConvaiToken.primary
         token = tokens.create(session=session)
         live = tokens.filter(session=session, status__in=LIVE).order_by("-pk")
-        surplus = live.values_list("pk", flat=True)[app_settings.MAX_LIVE_TOKENS :]
-        beyond = tokens.filter(pk__in=list(surplus))
-        mark_for_revocation(beyond, detail="Newer tokens reached the cap")
+        surplus = list(live.values_list("pk", flat=True)[app_settings.MAX_LIVE_TOKENS :])
+        if surplus:
+            beyond = tokens.filter(pk__in=surplus)
+            mark_for_revocation(beyond, detail="Newer tokens reached the cap")
     return token
 
 
@@ -175,13 +147,17 @@ def _record_failure(token: ConvaiToken, error: ConvaiTokensError) -> None:
             send_on_commit(signals.token_failed, token.pk, error=error)
 
 
-def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
-    """Extend the newest live token of the session.
+def extend(
+    session: LearnerSession, *, opener: Opener | None = None, budget: float | None = None
+) -> Issued:
+    """Extend the newest live token of the session; the ``opener`` is who asks, and by what.
 
     Raises ``SessionEnded``, ``NoLiveToken``, ``TokenGone``, ``TokenRejected``, ``SealBroken``,
     ``ConvaiUnavailable`` or ``ConvaiRefused``; and ``RuntimeError`` when a transaction is open.
     """
     token = _newest_live(session)
+    if opener:
+        check_opener(session, opener, is_new=False)
     value = unseal(token.sealed, token.pk, token.session_id)
     client = get_client()
     try:
@@ -210,6 +186,8 @@ def extend(session: LearnerSession, *, budget: float | None = None) -> Issued:
 
 
 def _newest_live(session: LearnerSession) -> ConvaiToken:
+    if session._state.adding:
+        raise NoLiveToken
     # durable: raises when the caller has a transaction open, since it would be open at Convai.
     with transaction.atomic(using=database(), durable=True):
         if not LearnerSession.primary.open().filter(pk=session.pk).exists():

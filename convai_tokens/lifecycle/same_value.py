@@ -13,15 +13,10 @@ from django.utils import timezone
 
 from .. import signals
 from ..exceptions import ConvaiUnavailable
-from ..models import REVOCABLE, ConvaiToken, ConvaiTokenQuerySet, EventKind, TokenStatus, database
+from ..models import REVOCABLE, ConvaiToken, EventKind, TokenStatus, database
 from .audit import record, send_on_commit
 
 logger = logging.getLogger("convai_tokens")
-
-
-def _others(token_id: int, fingerprint: str) -> ConvaiTokenQuerySet:
-    others = ConvaiToken.primary.filter(fingerprint=fingerprint).exclude(pk=token_id)
-    return others if fingerprint else others.none()
 
 
 def check_is_new(token_id: int, fingerprint: str) -> None:
@@ -30,7 +25,9 @@ def check_is_new(token_id: int, fingerprint: str) -> None:
     To be called after the commit, so that whoever revokes the other one from now on sees this row.
     Raises ``ConvaiUnavailable`` if that has begun already: what was stored is dead, or will be.
     """
-    others = dict(_others(token_id, fingerprint).values_list("pk", "status"))
+    rows = ConvaiToken.primary.filter(fingerprint=fingerprint)
+    others = dict(rows.values_list("pk", "status"))
+    del others[token_id]
     if not others:
         return
     logger.error("Convai gave token %s the value of %s again.", token_id, [*others])
@@ -45,7 +42,10 @@ def record_dead_with(token_id: int, fingerprint: str, status: str) -> None:
     """
     alive = (*REVOCABLE, TokenStatus.REVOKING)
     detail = f"Convai gave it the value of token {token_id}, which is {status}"
-    for other in _others(token_id, fingerprint).filter(status__in=alive):
+    if not fingerprint:  # it never was stored
+        return
+    others = ConvaiToken.primary.filter(fingerprint=fingerprint, status__in=alive)
+    for other in others.exclude(pk=token_id):
         dead = {"sealed": "", "revoked_at": timezone.now()}
         unclaimed = {"claimed_until": None, "next_attempt_at": None}
         to = TokenStatus.GONE

@@ -28,7 +28,7 @@ from rest_framework.request import Request
 
 from ..exceptions import CredentialNotSupported, NotAllowed
 from ..lifecycle.credential import Credential, derived_id
-from ..lifecycle.issuing import open_session
+from ..lifecycle.opening import Opener, session_of
 from ..lifecycle.sealing import credential_digests
 from ..models import LearnerSession
 from ..payloads import may_have_token, named_end_user
@@ -249,22 +249,22 @@ def _warn_of(module: str, name: str) -> None:
 
 def open_for_request(
     request: HttpRequest, user: AbstractBaseUser, credential: Credential
-) -> LearnerSession:
-    """Return the learner session of a request that is no login, started if this is its first token.
+) -> tuple[LearnerSession, Opener]:
+    """Return the learner session of a request that is no login, and who opens it if it is new.
 
-    Raises ``NotAllowed``, ``EndUserBlank``, ``CredentialNotSupported``, or what ``open_session``
-    does.
+    Raises ``NotAllowed``, ``EndUserBlank`` or ``CredentialNotSupported``.
     """
     if not may_have_token(request, user):
         raise NotAllowed
     named_end_user(user)
     if credential.stack == SESSION_STACK:
         remember(request.session, credential)
-    session = open_session(credential, user)
+    opener = Opener(credential, user)
+    session = session_of(opener)
     if session.user_id != user.pk:
         # Promise 3: not to be reached by the app's own ways, so it is refused, not mended.
         raise CredentialNotSupported
-    return session
+    return session, opener
 
 
 def http_request(request: HttpRequest | Request) -> HttpRequest:

@@ -19,7 +19,7 @@ from django.http.response import HttpResponseBase
 from ..exceptions import SessionEnded
 from ..lifecycle.credential import Credential
 from ..lifecycle.ending import end_session, end_sessions
-from ..lifecycle.issuing import follow_credential, open_session
+from ..lifecycle.opening import Opener, follow_credential, open_session
 from ..lifecycle.retrying import try_until_taken
 from ..models import EndReason, LearnerSession, database
 from ..secret import Secret
@@ -57,7 +57,7 @@ def end_although_unopened(credential: Credential, user: AbstractBaseUser) -> Non
     Not in the LMS's transaction: the user may be gone from there, or a query fail.
     """
     with suppress(SessionEnded):
-        open_session(credential, user)
+        open_session(Opener(credential, user))
     end_session(credential.session_ids[0], EndReason.LOGOUT)
 
 

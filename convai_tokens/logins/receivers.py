@@ -31,7 +31,7 @@ from rest_framework.request import Request
 from ..conf import AppSettings
 from ..lifecycle.audit import after_commit
 from ..lifecycle.ending import end_session, end_sessions
-from ..lifecycle.issuing import follow_credential
+from ..lifecycle.opening import follow_credential
 from ..models import EndReason, LearnerSession, database
 from ..secret import Secret
 from .credentials import (
@@ -75,7 +75,7 @@ def on_login(
     try:
         _read_session(http, note)
     except Exception as error:  # noqa: BLE001 - the LMS's session store, or a setting
-        note.error = told(error)
+        note.error = told(error).with_traceback(None)
     key, store = note.replaced_key, note.session
     # A row's end was seen already; and a signed cookie goes on until the client has the new one.
     seen = isinstance(store, SignedCookieStore) or key in deleted_sessions(http)

@@ -14,9 +14,10 @@ from rest_framework.response import Response
 
 from ..conf import app_settings
 from ..convai.client import get_client
-from ..exceptions import ConvaiUnavailable, NotAllowed, UnknownStack
+from ..exceptions import NotAllowed, UnknownStack
 from ..lifecycle.credential import Credential
-from ..lifecycle.issuing import generate, open_session
+from ..lifecycle.issuing import generate
+from ..lifecycle.opening import Opener, open_session, session_of
 from ..lifecycle.storing import Issued
 from ..models import LearnerSession
 from ..payloads import failed_block, issued_block, may_have_token, named_end_user, shaped
@@ -130,6 +131,8 @@ def _login_block(note: LoginNote, login: LoginResponse) -> tuple[dict[str, Any],
     if note.done:
         return {}, None
     note.done = True
+    if note.error is not None:
+        return shaped(failed_block(note.user, note.error)), None
     try:
         issued = _issue(note, login)
         return shaped(issued_block(note.user, issued)), issued
@@ -139,26 +142,22 @@ def _login_block(note: LoginNote, login: LoginResponse) -> tuple[dict[str, Any],
 
 def _issue(note: LoginNote, login: LoginResponse) -> Issued:
     """Generate a token for the login, or raise why there is none."""
-    if note.error is not None:
-        raise note.error
     if not may_have_token(login.request, note.user):
         raise NotAllowed
-    if unavailable := _why_no_token(note):
-        raise unavailable
-    session = _open(note, _credential(note, login))
-    return generate(session, budget=app_settings.LOGIN_BUDGET)
+    _check_available(note)
+    session, opener = _open(note, _credential(note, login))
+    return generate(session, opener=opener, budget=app_settings.LOGIN_BUDGET)
 
 
-def _why_no_token(note: LoginNote) -> ConvaiUnavailable | None:
-    """Return why this login gets no token, if that is known without asking the database.
+def _check_available(note: LoginNote) -> None:
+    """Raise why this login gets no token, if that is known without asking the database.
 
     So that a Convai that is down costs nothing: the learner session starts with the first token
     that it asks for. Not where only the login can tell the device; nor where it is one more login
     over a Django session, whose learner session may have ended and then has to be renewed.
     """
-    if note.device or not note.is_new:
-        return None
-    return get_client().why_unavailable()
+    if note.is_new and not note.device:
+        get_client().check_available()
 
 
 def _credential(note: LoginNote, login: LoginResponse) -> Credential:
@@ -183,19 +182,23 @@ def _credential(note: LoginNote, login: LoginResponse) -> Credential:
     return session_credential(note.session)
 
 
-def _open(note: LoginNote, credential: Credential) -> LearnerSession:
-    """Return the learner session of a login that was noted.
+def _open(note: LoginNote, credential: Credential) -> tuple[LearnerSession, Opener]:
+    """Return the learner session of a login that was noted, and who opens it.
+
+    It starts with its first token; at once where only the login can tell the device.
 
     Raises ``EndUserBlank``, or what ``open_session`` does.
     """
     named_end_user(note.user)
+    opener = Opener(credential, note.user)
+    open_it = partial(open_session, device=note.device) if note.device else session_of
     if note.session is None or credential.stack != SESSION_STACK:
-        return open_session(credential, note.user, note.device)
+        return open_it(opener), opener
     remember(note.session, credential)
-    session = open_session(credential, note.user, note.device)
+    session = open_it(opener)
     if session.ended_at is not None:
         # A new login in a Django session that outlived its learner session.
-        renewed = renewed_credential(note.session)
-        remember(note.session, renewed)
-        session = open_session(renewed, note.user, note.device)
-    return session
+        opener = Opener(renewed_credential(note.session), note.user)
+        remember(note.session, opener.credential)
+        session = open_it(opener)
+    return session, opener

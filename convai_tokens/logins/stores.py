@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
 
-from ..lifecycle.issuing import follow_credential
+from ..lifecycle.opening import follow_credential
 from ..models import EndReason, database
 from ..secret import Secret
 from .credentials import learner_session_id, presented_key, session_key, session_key_digest

@@ -16,7 +16,8 @@ from knox.models import AuthToken
 
 from convai_tokens.contrib import knox
 from convai_tokens.exceptions import SessionEnded
-from convai_tokens.lifecycle import ending, issuing
+from convai_tokens.lifecycle import ending, issuing, opening
+from convai_tokens.lifecycle.opening import Opener
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.logins.credentials import is_stored, session_credential, session_key
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession
@@ -71,7 +72,7 @@ def test_the_life_of_a_token_is_read_where_it_is_written(
 def test_a_login_that_the_replica_has_not_heard_of_is_alive(
     learner: Any, session: Any, replica: None
 ) -> None:
-    opened = issuing.open_session(session_credential(session), learner)
+    opened = opening.open_session(Opener(session_credential(session), learner))
 
     assert opened.ended_at is None
     assert is_stored(session, session_key(session))

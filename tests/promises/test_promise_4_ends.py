@@ -12,8 +12,9 @@ from django.db import connection, transaction
 from django.test import Client, RequestFactory
 from knox.models import AuthToken
 
-from convai_tokens.lifecycle import issuing
+from convai_tokens.lifecycle import opening
 from convai_tokens.lifecycle.ending import end_sessions
+from convai_tokens.lifecycle.opening import Opener
 from convai_tokens.logins import receivers
 from convai_tokens.logins.credentials import session_credential
 from convai_tokens.logins.notes import current_request
@@ -41,16 +42,16 @@ def test_promise_4_a_logout_before_the_first_tokens_session_was_opened_leaves_no
         log_in("/login/html/")
     else:
         headers = {"Authorization": f"Token {AuthToken.objects.create(learner)[1]}"}
-    opening = issuing.open_session
+    session_of = opening.session_of
 
     def after_a_logout(*args: Any) -> LearnerSession:
         elsewhere = Client()
         elsewhere.cookies = copy.deepcopy(client.cookies)
         path = "/logout/json/" if stack == "session" else "/logout/knox/"
         assert elsewhere.post(path, headers=headers).status_code == 204
-        return opening(*args)
+        return session_of(*args)
 
-    monkeypatch.setattr("convai_tokens.logins.credentials.open_session", after_a_logout)
+    monkeypatch.setattr("convai_tokens.logins.credentials.session_of", after_a_logout)
 
     answer = client.post("/convai/token/", headers=headers)
 
@@ -72,7 +73,7 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
 ) -> None:
     """Whoever still knew the old password was authenticated by it, and opens just now."""
     log_in("/login/html/")
-    opening = issuing.open_session
+    session_of = opening.session_of
 
     def change_the_password() -> None:
         changed = get_user_model().objects.get(pk=learner.pk)
@@ -84,9 +85,9 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
         def late(*args: Any) -> LearnerSession:
             monkeypatch.undo()
             change_the_password()
-            return opening(*args)
+            return session_of(*args)
 
-        monkeypatch.setattr("convai_tokens.logins.credentials.open_session", late)
+        monkeypatch.setattr("convai_tokens.logins.credentials.session_of", late)
         answer = client.post("/convai/token/")
         assert answer.status_code == 409
         assert answer.json()["error"]["code"] == "session_ended"
@@ -100,7 +101,7 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
                 was_changed = "convai_tokens.logins.credentials.password_has_changed"
                 monkeypatch.setattr(was_changed, lambda user: False)
                 session = session_credential(going)
-                tokens.append(issuing.open_session(session, learner))
+                tokens.append(opening.open_session(Opener(session, learner)))
             return ended
 
         store = import_module(settings.SESSION_ENGINE).SessionStore

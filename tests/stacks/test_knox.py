@@ -11,7 +11,8 @@ from django.test import Client
 from django.utils import timezone
 from knox.models import AuthToken
 
-from convai_tokens.lifecycle import issuing
+from convai_tokens.lifecycle import opening
+from convai_tokens.lifecycle.opening import Opener
 from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import EndReason, LearnerSession
 
@@ -153,7 +154,7 @@ def test_a_session_that_opens_while_its_credential_is_being_deleted_ends_with_it
     _, token = AuthToken.objects.create(learner)
 
     def open_it(instance: Any, **kwargs: Any) -> None:
-        session = issuing.open_session(bearer_credential("knox", instance.digest), learner)
+        session = opening.open_session(Opener(bearer_credential("knox", instance.digest), learner))
         assert session.ended_at is None
 
     pre_delete.connect(open_it, sender=AuthToken)

@@ -16,7 +16,8 @@ from django.test.utils import CaptureQueriesContext
 
 from convai_tokens.convai.client import get_client
 from convai_tokens.exceptions import SessionEnded
-from convai_tokens.lifecycle import ending, issuing
+from convai_tokens.lifecycle import ending, opening
+from convai_tokens.lifecycle.opening import Opener
 from convai_tokens.logins.credentials import (
     SESSION_DATA_KEY,
     renewed_credential,
@@ -244,7 +245,7 @@ def test_a_learner_session_that_opens_while_its_django_session_is_being_deleted_
     going.load()
 
     def open_another(**kwargs: Any) -> None:
-        late = issuing.open_session(renewed_credential(going), learner)
+        late = opening.open_session(Opener(renewed_credential(going), learner))
         assert late.ended_at is None
 
     if engine in ("db", "cached_db"):
@@ -291,7 +292,7 @@ def test_a_learner_session_that_opens_while_its_django_session_gets_a_new_key_go
     def open_it(**kwargs: Any) -> None:
         if not LearnerSession.objects.exists():
             with pytest.raises(SessionEnded):
-                issuing.open_session(session_credential(going), learner)
+                opening.open_session(Opener(session_credential(going), learner))
 
     pre_delete.connect(open_it, sender=Session)
     try:
@@ -316,7 +317,7 @@ def test_a_session_row_deleted_by_a_task_is_looked_at_once_more_when_it_is_gone(
     going.load()
 
     def open_another(**kwargs: Any) -> None:
-        issuing.open_session(renewed_credential(going), learner)
+        opening.open_session(Opener(renewed_credential(going), learner))
 
     pre_delete.connect(open_another, sender=Session)
     try:

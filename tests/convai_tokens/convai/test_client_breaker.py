@@ -206,13 +206,14 @@ def test_as_many_reserve_a_call_as_the_client_was_made_for() -> None:
 def test_an_open_breaker_lets_nobody_reserve_a_call(serve: Serve) -> None:
     server = serve(always(answer(200, GENERATED)))
     client = client_of(server.url)
-    assert client.why_unavailable() is None
+    client.check_available()
     client.breaker.heard(ConvaiUnavailable("no", code=ErrorCode.CONVAI_RATE_LIMITED))
 
     with pytest.raises(ConvaiPaused), client.reserve():
         pass
 
-    assert isinstance(client.why_unavailable(), ConvaiPaused)
+    with pytest.raises(ConvaiPaused):
+        client.check_available()
     assert server.connections == 0
 
 
@@ -222,10 +223,21 @@ def test_a_stuck_bulkhead_is_told_before_anybody_waits_for_it(
     client = ConvaiClient("http://127.0.0.1:9", LONG, LONG, max_concurrent=1)
     monkeypatch.setattr(Bulkhead, "stuck", True)
 
-    told = client.why_unavailable()
+    with pytest.raises(ConvaiUnavailable) as raised:
+        client.check_available()
 
-    assert told is not None
-    assert told.code == "convai_busy"
+    assert raised.value.code == "convai_busy"
+
+
+def wait_until_available(client: ConvaiClient) -> None:
+    """Return once a learner's call may be made."""
+    while True:
+        try:
+            client.check_available()
+        except ConvaiPaused:
+            time.sleep(0.001)
+        else:
+            return
 
 
 def test_once_the_pause_is_over_a_call_that_changes_nothing_asks_whether_convai_answers(
@@ -235,11 +247,10 @@ def test_once_the_pause_is_over_a_call_that_changes_nothing_asks_whether_convai_
     client = client_of(server.url)
     hung_a_moment_ago(client.breaker)
 
-    paused = client.why_unavailable()
-    while client.why_unavailable():
-        time.sleep(0.001)
+    with pytest.raises(ConvaiPaused):
+        client.check_available()
+    wait_until_available(client)
 
-    assert isinstance(paused, ConvaiPaused)
     (request,) = server.requests
     assert request.startswith(b"POST /user/revoke-token ")
     assert json.loads(request.partition(b"\r\n\r\n")[2]) == {"apiAuthToken": "no-such-token"}
@@ -256,7 +267,8 @@ def test_where_no_thread_is_left_for_a_background_probe_it_is_due_again_later(
     hung_a_moment_ago(client.breaker)
     monkeypatch.setattr(threading.Thread, "start", none_left)
 
-    assert isinstance(client.why_unavailable(), ConvaiPaused)
+    with pytest.raises(ConvaiPaused):
+        client.check_available()
     assert client.breaker.pause_left > 0
 
 

@@ -51,7 +51,7 @@ def start() -> Iterator[Start]:
 
 
 def client_by(proxy: Proxy | str, sandbox: Sandbox, connect_timeout: float = LONG) -> ConvaiClient:
-    way = Way.of(Secret(proxy if isinstance(proxy, str) else proxy.url))
+    way = Secret(proxy if isinstance(proxy, str) else proxy.url)
     url, bundle = sandbox.url, sandbox.certificate or ""
     return ConvaiClient(url, connect_timeout, LONG, proxy=way, ca_bundle=bundle)
 
@@ -103,7 +103,7 @@ def test_the_proxy_looks_up_the_name_of_convai(
         return look_up(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", noted)
-    way = Way.of(Secret(f"http://localhost:{proxy.port}"))
+    way = f"http://localhost:{proxy.port}"
     client = ConvaiClient(f"https://convai.invalid:{sandbox.port}", LONG, LONG, proxy=way)
 
     outcome_of("generate", client)  # for its certificate is for another name
@@ -185,7 +185,7 @@ def test_a_certificate_that_the_networks_authorities_do_not_vouch_for_is_refused
     sandbox: Sandbox, start: Start, certificate: Path
 ) -> None:
     for bundle in ("", str(certificate)):
-        way = Way.of(Secret(start().url))
+        way = start().url
         client = ConvaiClient(sandbox.url, LONG, LONG, proxy=way, ca_bundle=bundle)
         assert outcome_of("generate", client).maybe_done is False
 

@@ -2,75 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from convai_tokens.exceptions import NoLiveToken, SessionEnded
+from convai_tokens.exceptions import NoLiveToken
 from convai_tokens.lifecycle import issuing
-from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import (
     ConvaiToken,
-    EndReason,
-    LearnerSession,
-    LearnerSessionQuerySet,
-    TokenEvent,
 )
 from tests.builders import open_session
-
-
-def test_two_parallel_first_requests_open_one_session(
-    learner: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    credential = bearer_credential("custom", "a digest")
-    first = issuing.open_session(credential, learner)
-    monkeypatch.setattr(LearnerSessionQuerySet, "first", lambda self: None)  # it looked too early
-
-    second = issuing.open_session(credential, learner)
-
-    assert second.pk == first.pk
-    assert LearnerSession.objects.count() == 1
-
-
-def test_a_session_is_opened_once_with_one_event(learner: Any) -> None:
-    credential = bearer_credential("custom", "a digest")
-
-    first = issuing.open_session(credential, learner, device="Ward 3")
-    second = issuing.open_session(credential, learner, device="Ward 4")
-
-    assert first == second == LearnerSession.objects.get()
-    assert (second.device, second.username, second.stack) == ("Ward 3", "learner", "custom")
-    assert second.credential_digest == credential.digest
-    assert [event.kind for event in TokenEvent.objects.all()] == ["session_started"]
-
-
-def test_a_session_whose_credential_is_dead_by_then_ends_at_once(learner: Any) -> None:
-    credential = replace(bearer_credential("custom", "a digest"), is_alive=lambda: False)
-
-    issuing.open_session(credential, learner)
-
-    assert LearnerSession.objects.get().end_reason == EndReason.LOGOUT
-
-
-def test_a_session_of_a_password_that_was_changed_meanwhile_is_refused_and_not_ended(
-    learner: Any,
-) -> None:
-    credential = bearer_credential("custom", "a digest")
-
-    with pytest.raises(SessionEnded, match="password was changed"):
-        issuing.open_session(replace(credential, password_changed=lambda user: True), learner)
-
-    assert LearnerSession.objects.get().ended_at is None
-
-
-def test_a_session_follows_its_credential_and_no_other_does(learner: Any) -> None:
-    session, other = open_session(learner, "one"), open_session(learner, "another")
-
-    issuing.follow_credential(session.pk, "a-new-digest")
-
-    assert list(LearnerSession.objects.by_digest(["a-new-digest"])) == [session]
-    assert LearnerSession.objects.get(pk=other.pk).credential_digest == other.credential_digest
 
 
 def test_the_newest_token_is_extended_and_none_where_there_is_none(

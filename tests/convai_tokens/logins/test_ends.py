@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.cache import SessionStore
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from convai_tokens.lifecycle.issuing import open_session
+from convai_tokens.lifecycle.opening import Opener, open_session
 from convai_tokens.logins.credentials import session_credential, session_key
 from convai_tokens.logins.ends import (
     end_although_unopened,
@@ -30,7 +30,7 @@ def store(learner: Any) -> SessionBase:
     store = SessionStore()
     store[SESSION_KEY] = str(learner.pk)
     store.create()
-    open_session(session_credential(store), learner)
+    open_session(Opener(session_credential(store), learner))
     return store
 
 
@@ -67,7 +67,7 @@ def test_a_learner_session_that_was_not_opened_yet_cannot_be_any_more(learner: A
     end_although_unopened(credential, learner)
 
     assert end_reason() == EndReason.LOGOUT
-    assert open_session(credential, learner).ended_at is not None
+    assert open_session(Opener(credential, learner)).ended_at is not None
 
 
 def test_the_second_look_ends_what_opened_after_the_first(store: SessionBase) -> None:

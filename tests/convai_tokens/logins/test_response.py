@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -15,12 +17,13 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
 
 from convai_tokens.api import bind_login
+from convai_tokens.convai.client import get_client
 from convai_tokens.lifecycle.storing import Issued
 from convai_tokens.logins.response import put_in_place
 from convai_tokens.middleware import ConvaiTokenMiddleware
 from convai_tokens.models import ConvaiToken, LearnerSession
 from convai_tokens.secret import Secret
-from tests.builders import serve_login
+from tests.builders import open_breaker, serve_login
 
 
 @pytest.mark.parametrize("path", ["/login/list/", "/login/400/"])
@@ -198,3 +201,61 @@ def test_a_shape_that_leaves_the_token_out_is_logged(
 
     assert json.loads(served.content) == {"learner": str(learner.pk)}
     assert "lacks block.value" in caplog.text
+
+
+def kept_frames() -> list[str]:
+    """Return the functions whose frames only the garbage collector would free."""
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        frames = [thing for thing in gc.garbage if isinstance(thing, FrameType)]
+        return [
+            frame.f_code.co_name for frame in frames if "convai_tokens" in frame.f_code.co_filename
+        ]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+
+
+def refuse_hook(*args: Any) -> Any:
+    raise LookupError("no directory")
+
+
+FAILURES: dict[str, dict[str, Any]] = {
+    "open breaker": {"breaker": True},
+    "refused": {"settings": {"BASE_URL": "http://127.0.0.1:9"}},
+    "in clear": {"settings": {"BASE_URL": "http://convai.example.org"}},
+    "ISSUE_IF": {"settings": {"ISSUE_IF": refuse_hook}},
+    "API_KEY": {"settings": {"API_KEY": refuse_hook}},
+    "PAYLOAD": {"settings": {"PAYLOAD": refuse_hook}},
+    **{fault: {"switches": {"faults": {fault: 1}}} for fault in ["503", "reset", "not_http"]},
+    "maintenance": {"switches": {"faults": {"maintenance": 1}}},
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize("path", ["/login/json/", "/login/knox/"])
+def test_what_failed_keeps_no_frames_with_what_they_hold(
+    convai: Any,
+    learner: Any,
+    log_in: Any,
+    convai_settings: Callable[..., None],
+    path: str,
+    failure: dict[str, Any],
+) -> None:
+    """An exception in a local variable of its own traceback: each login would leave its stack."""
+    convai_settings(**failure.get("settings", {}))
+    convai.set(**failure.get("switches", {}))
+    if "breaker" in failure:
+        open_breaker(get_client().breaker)
+    log_in(path)
+    kept_frames()
+    gc.disable()
+    try:
+        response = log_in(path)
+        assert "error" in response.json()["convai"]
+        del response
+
+        assert kept_frames() == []
+    finally:
+        gc.enable()

@@ -1,0 +1,98 @@
+"""Open a learner session: there is one for each credential, started by the first who needs it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import NamedTuple
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import DataError, IntegrityError, OperationalError, transaction
+
+from ..exceptions import SessionEnded
+from ..models import DEVICE_LENGTH, EndReason, EventKind, LearnerSession, database
+from .audit import record
+from .credential import Credential
+from .ending import end_session
+from .sealing import key_ids
+
+
+class Opener(NamedTuple):
+    """Whom a learner session is opened for, and by which credential."""
+
+    credential: Credential
+    user: AbstractBaseUser
+
+
+def session_of(opener: Opener, device: str = "") -> LearnerSession:
+    """Return the learner session of the credential; a new one, not stored yet, if there is none."""
+    credential, user = opener
+    return LearnerSession.primary.filter(pk__in=credential.session_ids).first() or LearnerSession(
+        id=credential.session_ids[0],
+        user_id=user.pk,
+        username=user.get_username()[:254],
+        stack=credential.stack,
+        credential_digest=credential.digest,
+        key_id=key_ids()[0],
+        device=device,
+    )
+
+
+def open_session(opener: Opener, device: str = "") -> LearnerSession:
+    """Return the learner session of the credential, started now if there is none.
+
+    It may have ended; ``generate`` refuses it then. Raises what ``check_opener`` does.
+    """
+    session = session_of(opener, device)
+    is_new = session._state.adding
+    if is_new:
+        session = _start(session)
+    check_opener(session, opener, is_new=is_new)
+    return session
+
+
+def check_opener(session: LearnerSession, opener: Opener, *, is_new: bool) -> None:
+    """Raise ``SessionEnded`` if the credential, or its password, ended just before this moment.
+
+    A new session ends at once if a logout came in between: that found no row to end. And nobody
+    opens one by a password that was changed since the user was loaded.
+    """
+    credential, user = opener
+    if is_new and not credential.is_alive():
+        end_session(session.pk, EndReason.LOGOUT)
+        raise SessionEnded("The learner logged out while the learner session was being opened.")
+    if credential.password_changed(user):
+        # No reason to end it: it may be the very one that the change of the password keeps.
+        raise SessionEnded("The password was changed while the learner session was being opened.")
+
+
+def insert(session: LearnerSession) -> None:
+    """Store a new learner session, within the caller's transaction."""
+    session.save(force_insert=True, using=database())
+    record(EventKind.SESSION_STARTED, session.pk)
+
+
+def follow_credential(session_id: uuid.UUID, digest: str) -> None:
+    """Learn the digest of a credential that changed while its learner session went on."""
+    with transaction.atomic(using=database()):
+        session = LearnerSession.primary.filter(pk=session_id)
+        session.update(credential_digest=digest, key_id=key_ids()[0])
+
+
+def _start(session: LearnerSession) -> LearnerSession:
+    try:
+        _insert(session)
+    except IntegrityError:  # a request in parallel was first
+        return LearnerSession.primary.get(pk=session.pk)
+    except (DataError, OperationalError):
+        if session.device.isascii():
+            raise
+        # Text that this database's character set can't hold, such as an emoji in utf8mb3.
+        escaped = session.device.encode("ascii", "backslashreplace").decode()
+        session.device = escaped[:DEVICE_LENGTH]
+        _insert(session)
+    return session
+
+
+def _insert(session: LearnerSession) -> None:
+    with transaction.atomic(using=database()):
+        insert(session)
