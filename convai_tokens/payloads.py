@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
@@ -23,6 +23,9 @@ from .exceptions import ConvaiTokensError, EndUserBlank, Misconfigured
 from .lifecycle.storing import Issued
 
 logger = logging.getLogger("convai_tokens")
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -153,8 +156,7 @@ def named_end_user(user: AbstractBaseUser) -> tuple[str, str]:
 
     Convai's long-term memory hangs on the id: two learners with one id get their memories merged.
     """
-    with hook("END_USER"):
-        identity, name = id_and_name(user)
+    identity, name = guarded("END_USER", id_and_name, user)
     if not identity or not name:
         raise EndUserBlank("END_USER gave a blank id or name for this learner.")
     return identity, name
@@ -168,18 +170,13 @@ def id_and_name(user: AbstractBaseUser) -> tuple[str, str]:
 
 def may_have_token(request: HttpRequest, user: AbstractBaseUser) -> bool:
     """Tell whether ``ISSUE_IF`` gives this learner a token."""
-    with hook("ISSUE_IF"):
-        return bool(app_settings.ISSUE_IF(request, user))
+    return guarded("ISSUE_IF", lambda: bool(app_settings.ISSUE_IF(request, user)))
 
 
 def shaped(block: LoginBlock) -> dict[str, Any]:
     """Return the block as ``PAYLOAD`` has it; if that fails, the error as ``nested`` has it."""
     try:
-        with hook("PAYLOAD"):
-            shape = app_settings.PAYLOAD(block)
-            if not isinstance(shape, dict):
-                raise TypeError(f"PAYLOAD must return a dict, not {type(shape).__name__}.")
-            return shape
+        return guarded("PAYLOAD", _shape_of, block)
     except Misconfigured as error:
         failed = LoginBlock(
             block.end_user_id,
@@ -191,11 +188,17 @@ def shaped(block: LoginBlock) -> dict[str, Any]:
         return nested(failed)
 
 
-@contextmanager
-def hook(name: str) -> Iterator[None]:
-    """Log whatever the LMS's hook raises within, and raise ``Misconfigured`` in its place."""
+def _shape_of(block: LoginBlock) -> dict[str, Any]:
+    shape = app_settings.PAYLOAD(block)
+    if not isinstance(shape, dict):
+        raise TypeError(f"PAYLOAD must return a dict, not {type(shape).__name__}.")
+    return shape
+
+
+def guarded(name: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call what calls the LMS's hook; log whatever it raises, raise ``Misconfigured`` instead."""
     try:
-        yield
+        return call(*args, **kwargs)
     except Exception:
         logger.exception("CONVAI_TOKENS[%r] fails, so that a learner gets no token.", name)
         raise Misconfigured from None

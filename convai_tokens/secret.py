@@ -42,7 +42,7 @@ class Secret(Hidden[str]):
     __slots__ = ()
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(text)
+        self._reveal = lambda: text  # each login makes many: without a call of super()'s
 
     @classmethod
     def of(cls, value: str | Secret) -> Secret:
@@ -50,10 +50,10 @@ class Secret(Hidden[str]):
         return value if isinstance(value, Secret) else cls(value)
 
     def __bool__(self) -> bool:
-        return bool(self.reveal())
+        return bool(self._reveal())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self.reveal() == other.reveal()
+        return isinstance(other, Secret) and self._reveal() == other._reveal()
 
     def __hash__(self) -> int:
-        return hash((Secret, self.reveal()))
+        return hash((Secret, self._reveal()))

@@ -18,15 +18,20 @@ T = TypeVar("T")
 
 def configured() -> dict[str, Any]:
     """Return the dict as the project has it; empty where it has none."""
-    found: dict[str, Any] = getattr(settings, "CONVAI_TOKENS", {})
+    found: dict[str, Any] = getattr(settings, "CONVAI_TOKENS", _NONE)
     return found
 
 
 _NOTHING = object()
+_NONE: dict[str, Any] = {}
 
 
 class Setting(Generic[T]):
-    """One key of the dict. As an attribute of ``app_settings`` it is the project's value."""
+    """One key of the dict. As an attribute of ``app_settings`` it is the project's value.
+
+    As it stands now, or the default. Raises ``ImproperlyConfigured`` when it is what the setting
+    must never be: nobody may have run the checks.
+    """
 
     def __init__(self, default: T, kind: Kind, about: str, *, shown: str = "") -> None:
         self.default = default
@@ -48,25 +53,18 @@ class Setting(Generic[T]):
     def __get__(self, instance: AppSettings | None, owner: type[AppSettings]) -> Self | T:
         if instance is None:
             return self
-        return self.value()
-
-    def value(self) -> T:
-        """Return the project's value as it stands, or the default.
-
-        Raises ``ImproperlyConfigured`` when it is what the setting must never be: nobody may have
-        run the checks.
-        """
         # No local variable holds it where something is raised: it may be a secret.
         if self.given() is not self._accepted:
             if problem := self.problem():
                 name, hint = self.name, self.kind.hint
                 raise ImproperlyConfigured(f"CONVAI_TOKENS[{name!r}] {problem} {hint}")
             self._accepted = self.given()
-        return self._used(self._accepted)
+        accepted: T = self._accepted
+        return accepted
 
     def given(self) -> Any:
         """Return the project's value unchecked."""
-        return configured().get(self.name, self.default)
+        return getattr(settings, "CONVAI_TOKENS", _NONE).get(self.name, self.default)
 
     def problem(self) -> str:
         """Return what is wrong with the project's value; empty when nothing is."""
@@ -74,10 +72,6 @@ class Setting(Generic[T]):
 
     def _problem_of(self, value: Any) -> str:
         return "" if self.kind.holds(value) else f"must be {self.kind.must_be}."
-
-    def _used(self, value: Any) -> T:
-        used: T = value
-        return used
 
 
 class Hook(Setting[T]):
@@ -88,13 +82,24 @@ class Hook(Setting[T]):
         kind = Kind("a callable, or its dotted path", callable, "E006", hint)
         super().__init__(path, kind, about)  # type: ignore[arg-type] # the path, for the callable
 
+    @overload
+    def __get__(self, instance: None, owner: type[AppSettings]) -> Self: ...
+
+    @overload
+    def __get__(self, instance: AppSettings, owner: type[AppSettings]) -> T: ...
+
+    def __get__(self, instance: AppSettings | None, owner: type[AppSettings]) -> Self | T:
+        if instance is None:
+            return self
+        return self._imported(super().__get__(instance, owner))
+
     def _problem_of(self, value: Any) -> str:
         try:
-            used = self._used(value)
+            used = self._imported(value)
         except ImportError as error:
             return f"can't be imported: {error}."
         return "" if callable(used) else f"is {used!r}, which isn't callable."
 
-    def _used(self, value: Any) -> T:
+    def _imported(self, value: Any) -> T:
         used: T = import_string(value) if isinstance(value, str) else value
         return used

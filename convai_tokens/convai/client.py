@@ -12,13 +12,13 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from typing import Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 
-from ..conf import app_settings
+from ..conf import app_settings, configured
 from ..exceptions import ConvaiPaused, ConvaiTokensError, ErrorCode
-from ..secret import Secret
+from ..secret import Hidden, Secret
 from .answers import (
     GeneratedToken,
     Verb,
@@ -219,8 +219,16 @@ def _parameters() -> Parameters:
     )
 
 
+class Current(NamedTuple):
+    """This process's client: the settings that it was last seen to fit, and what it is made of."""
+
+    settings: Hidden[dict[str, Any]]
+    parameters: Parameters
+    client: ConvaiClient
+
+
 _lock = threading.Lock()
-_current: tuple[Parameters, ConvaiClient] | None = None
+_current: Current | None = None
 
 
 def get_client() -> ConvaiClient:
@@ -229,14 +237,15 @@ def get_client() -> ConvaiClient:
     Raises ``ImproperlyConfigured`` when one is what it must never be.
     """
     global _current
-    wanted = _parameters()
     current = _current
-    if current is not None and current[0] == wanted:  # the common case, without the lock
-        return current[1]
+    if current is not None and current.settings.reveal() == configured():
+        return current.client  # the common case: without the lock, or a look at each setting
+    wanted = _parameters()
     with _lock:
-        if _current is None or _current[0] != wanted:
-            _current = (wanted, ConvaiClient.from_settings())
-        return _current[1]
+        fits = _current is not None and _current.parameters == wanted
+        client = _current.client if _current and fits else ConvaiClient.from_settings()
+        _current = Current(Hidden({**configured()}), wanted, client)
+        return client
 
 
 def forget_client() -> None:

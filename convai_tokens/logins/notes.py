@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -25,6 +25,7 @@ NOTE = "_convai_login"
 CHANGED_USER = "_convai_changed_user"
 DELETED = "_convai_deleted_sessions"
 IN_PAGE = "_convai_token_in_page"
+NO_KEY = Secret()
 
 # The request that is being served, for receivers of signals that carry none.
 current_request: ContextVar[HttpRequest | None] = ContextVar("convai_request", default=None)
@@ -46,7 +47,7 @@ class LoginNote:
     by_session: bool = False
     session: SessionBase | None = None
     is_new: bool = True
-    replaced_key: Secret = field(default_factory=Secret)
+    replaced_key: Secret = NO_KEY
     device: str = ""
     error: ConvaiTokensError | None = None
     done: bool = False

@@ -49,6 +49,7 @@ from .credentials import (
 )
 from .ends import end_although_unopened, end_django_session, end_unless_stored
 from .notes import (
+    NO_KEY,
     LoginNote,
     current_request,
     deleted_sessions,
@@ -76,13 +77,18 @@ def on_login(
         _read_session(http, note)
     except Exception as error:  # noqa: BLE001 - the LMS's session store, or a setting
         note.error = told(error).with_traceback(None)
-    key, store = note.replaced_key, note.session
+    if note.replaced_key and note.session is not None:
+        _end_replaced(http, note.replaced_key, note.session)
+
+
+def _end_replaced(request: HttpRequest, key: Secret, session: SessionBase) -> None:
+    """End the learner session of the Django session ``key``, over which this login came."""
     # A row's end was seen already; and a signed cookie goes on until the client has the new one.
-    seen = isinstance(store, SignedCookieStore) or key in deleted_sessions(http)
-    if key and store is not None and not seen:
-        if transaction.get_connection(database()).in_atomic_block:
-            note_deleted_session(http, key, EndReason.REPLACED)  # a rollback may undo the end
-        retry_after_commit(database(), end_unless_stored, store, key, EndReason.REPLACED)
+    if isinstance(session, SignedCookieStore) or key in deleted_sessions(request):
+        return
+    if transaction.get_connection(database()).in_atomic_block:
+        note_deleted_session(request, key, EndReason.REPLACED)  # a rollback may undo the end
+    retry_after_commit(database(), end_unless_stored, session, key, EndReason.REPLACED)
 
 
 def _read_session(request: HttpRequest, note: LoginNote) -> None:
@@ -102,8 +108,9 @@ def _flushed_key(request: HttpRequest, session: SessionBase) -> Secret:
     That is the kiosk's trap: ``login()`` over another learner's session flushes it without
     ``user_logged_out``, and the old key is nowhere but in the cookie.
     """
-    key = presented_key(request)
-    return key if key != session_key(session) else Secret()
+    if request.COOKIES.get(settings.SESSION_COOKIE_NAME, "") in ("", session.session_key):
+        return NO_KEY
+    return presented_key(request)
 
 
 @never_raises
@@ -167,14 +174,13 @@ def on_session_created(*, instance: AbstractBaseSession, created: bool, **kwargs
     if not created:
         return
     session: SessionBase | None = getattr(current_request.get(), "session", None)
-    key = session_key(instance)
-    if session is not None and session_key(session) == key:
+    if session is not None and session.session_key == instance.session_key:
         session_id = learner_session_id(session)  # to decode the row would take far longer
     else:
         data = instance.get_decoded()
         session_id = learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
     if session_id is not None:
-        follow_credential(session_id, session_key_digests(key)[0])
+        follow_credential(session_id, session_key_digests(session_key(instance))[0])
 
 
 @never_raises

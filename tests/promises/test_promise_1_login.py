@@ -320,7 +320,7 @@ def test_promise_1_login_survives_a_failure_of_our_own(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise DatabaseError("the tables are not there")
 
-    monkeypatch.setattr("convai_tokens.logins.response.open_session", broken)
+    monkeypatch.setattr("convai_tokens.logins.response.session_of", broken)
 
     response = log_in(path)
 

@@ -41,7 +41,6 @@ WRONG_SETTINGS = {
     "LOGIN_BUDGET negative": {"LOGIN_BUDGET": -1},
     "LOGIN_BUDGET a period": {"LOGIN_BUDGET": timedelta(seconds=3)},
     "MAX_CONCURRENT a fraction": {"MAX_CONCURRENT": 1.5},
-    "MAX_LIVE_TOKENS true": {"MAX_LIVE_TOKENS": True},
     "ISSUE_IF no path": {"ISSUE_IF": "no.such.module"},
     "END_USER no callable": {"END_USER": 42},
 }
@@ -69,6 +68,26 @@ def test_promise_1_a_setting_that_must_never_be_is_refused_where_it_is_used(
     assert convai.summary()["calls"] == {}
     assert f"CONVAI_TOKENS['{next(iter(changes))}']" in caplog.text
     assert "x" * 16 not in response.content.decode() + caplog.text.replace("x" * 48, "", 0)
+
+
+def test_promise_1_a_cap_that_must_never_be_is_refused_with_the_first_token_it_is_asked_about(
+    convai: Any,
+    convai_settings: Callable[..., None],
+    learner: Any,
+    log_in: Any,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A session's first token can't be beyond it."""
+    log_in()
+    convai_settings(MAX_LIVE_TOKENS=True)
+
+    response = client.post("/convai/token/")
+
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "convai_misconfigured"
+    assert convai.summary()["generated"] == 1
+    assert "CONVAI_TOKENS['MAX_LIVE_TOKENS']" in caplog.text
 
 
 @pytest.mark.parametrize("key", ["a-key\nX-Evil: 1", "a\rkey", "a\0key", "schlüssel"])
@@ -170,7 +189,7 @@ def test_promise_1_the_endpoint_answers_json_without_its_tables(
         raise DatabaseError("no such table: convai_tokens_learnersession")
 
     client.force_login(learner)
-    monkeypatch.setattr("convai_tokens.logins.credentials.open_session", no_table)
+    monkeypatch.setattr("convai_tokens.logins.credentials.session_of", no_table)
 
     response = client.post("/convai/token/")
 

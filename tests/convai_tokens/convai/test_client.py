@@ -12,7 +12,7 @@ import pytest
 
 from convai_tokens.convai import client as client_module
 from convai_tokens.convai.client import ConvaiClient, forget_client, get_client
-from convai_tokens.secret import Secret
+from convai_tokens.secret import Hidden, Secret
 from tests.convai_tokens.convai.servers import (
     ENDS,
     GENERATED,
@@ -105,7 +105,9 @@ def test_a_client_that_another_thread_makes_meanwhile_is_shared(
 
     class MadeMeanwhile:
         def __enter__(self) -> None:
-            client_module._current = (client_module._parameters(), others)
+            client_module._current = client_module.Current(
+                Hidden({}), client_module._parameters(), others
+            )
 
         def __exit__(self, *args: object) -> None:
             pass
@@ -126,7 +128,7 @@ settings.configure(
 )
 django.setup()
 from convai_tokens.convai import client
-from convai_tokens.secret import Secret
+from convai_tokens.secret import Hidden, Secret
 
 parents = client.get_client()
 parents.revoke(Secret("from the parent"))
