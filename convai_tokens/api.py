@@ -25,12 +25,12 @@ from .logins.credentials import (
     bearer_credential,
     credential_of_request,
     http_request,
-    open_for_request,
     register_bearer_stack,
 )
 from .logins.handed_out import LoginResponse
 from .logins.notes import LoginNote, device_of, note_login, note_token_in_page, noted_login
 from .logins.safety import told
+from .logins.token_requests import open_for_request
 from .models import EndReason, LearnerSession
 from .payloads import failed_block, fields, issued_block
 

@@ -87,6 +87,10 @@ class ErrorCode(StrEnum):
     )
     END_USER_BLANK = "end_user_blank", "This learner has no id or no name for Convai."
     CONVAI_NOT_ALLOWED = "convai_not_allowed", "This learner gets no Convai token."
+    CONVAI_IMPERSONATED = (
+        "convai_impersonated",
+        "Somebody else acts as this learner, and gets no token under the learner's id.",
+    )
     CREDENTIAL_NOT_SUPPORTED = (
         "credential_not_supported",
         "This request was authenticated in a way that convai_tokens does not know.",
@@ -238,6 +242,13 @@ class NotAllowed(ConvaiTokensError):
     """``ISSUE_IF`` gives this learner no token."""
 
     code = ErrorCode.CONVAI_NOT_ALLOWED
+    pause = None
+
+
+class Impersonated(ConvaiTokensError):
+    """Somebody else acts as the learner, and Convai's memory hangs on the learner's id."""
+
+    code = ErrorCode.CONVAI_IMPERSONATED
     pause = None
 
 

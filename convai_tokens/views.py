@@ -28,6 +28,7 @@ from .exceptions import (
     CrossSite,
     EndUserBlank,
     ErrorCode,
+    Impersonated,
     Misconfigured,
     NotAllowed,
 )
@@ -36,13 +37,15 @@ from .lifecycle.ending import revoke_tokens
 from .lifecycle.issuing import extend, generate
 from .lifecycle.opening import Opener
 from .lifecycle.storing import Issued
-from .logins.credentials import SESSION_STACK, credential_of_request, open_for_request
+from .logins.credentials import SESSION_STACK, credential_of_request
 from .logins.response import forbid_caching, hand_out
 from .logins.safety import told
+from .logins.token_requests import open_for_request
 from .models import ConvaiToken, LearnerSession
 from .payloads import fields, issued_block, retry_after
 
 DEFAULT_RATE = "30/min"
+FORBIDDEN = (CredentialNotSupported, CrossSite, EndUserBlank, Impersonated, NotAllowed)
 
 
 class JSONAlways(DefaultContentNegotiation):
@@ -109,7 +112,9 @@ def _status_of(error: ConvaiTokensError) -> int:
         return status.HTTP_429_TOO_MANY_REQUESTS
     if isinstance(error, (ConvaiUnavailable, ConvaiRefused, Misconfigured)):
         return status.HTTP_503_SERVICE_UNAVAILABLE
-    if isinstance(error, (CredentialNotSupported, CrossSite, EndUserBlank, NotAllowed)):
+    if isinstance(
+        error, (CredentialNotSupported, CrossSite, EndUserBlank, Impersonated, NotAllowed)
+    ):
         return status.HTTP_403_FORBIDDEN
     if error.code == ErrorCode.CONVAI_ERROR:
         return status.HTTP_500_INTERNAL_SERVER_ERROR

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "knox",
+    "impersonate",  # whose modules need their model
     "convai_tokens",
     "tests.lms",
 ]

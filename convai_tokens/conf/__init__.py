@@ -73,6 +73,9 @@ class AppSettings:
     ISSUE_IF: Hook[Callable[[HttpRequest, AbstractBaseUser], bool]] = Hook(
         "convai_tokens.payloads.everybody", "`(request, user) -> bool`: who gets a token"
     )
+    TOKENS_FOR_IMPERSONATORS = Setting(
+        False, kinds.FLAG, "staff who act as a learner get tokens under the learner's id"
+    )
     END_USER: Hook[Callable[[AbstractBaseUser], Iterable[object]]] = Hook(
         "convai_tokens.payloads.end_user",
         "`(user) -> (id, name)`, neither blank. The id must be stable and unique: Convai's "

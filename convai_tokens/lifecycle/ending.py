@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -23,6 +23,8 @@ from ..models import (
     database,
 )
 from .audit import after_commit, event, record_all
+
+BATCH = 500  # tokens of one statement
 
 
 def revocable(path: str = "") -> Q:
@@ -69,7 +71,7 @@ def end_sessions(
         ended = dict.fromkeys(session_id for session_id, _ in rows)
         if len(ended) < count:
             raise ValueError("The sessions to end must not be filtered by how they ended.")
-        marked = _mark((session_id, token_id) for session_id, token_id in rows if token_id)
+        marked = _mark([row for row in rows if row[1]])
         detail = f"Session ended: {reason}"
         record_all(
             [
@@ -114,20 +116,26 @@ def mark_for_revocation(
     return len(marked)
 
 
-def _mark(tokens: Iterable[tuple[uuid.UUID, int]]) -> list[tuple[uuid.UUID, int]]:
+def _mark(tokens: Sequence[tuple[uuid.UUID, int]]) -> list[tuple[uuid.UUID, int]]:
     """Turn tokens, known by their sessions' ids and their own, into owed revocations.
 
-    Returns those that still were to revoke.
+    Returns those that still were to revoke. A statement for each ``BATCH`` of them, however many.
     """
     now = timezone.now()
     # While Convai is still generating there is no value to revoke, and so no attempt to make.
     due = Case(When(sealed="", then=None), default=now, output_field=DateTimeField())
-    to, rows = TokenStatus.REVOKING, ConvaiToken.primary
-    return [
-        ids
-        for ids in tokens
-        if rows.move(ids[1], *REVOCABLE, to=to, owed_since=now, next_attempt_at=due)
-    ]
+    marked: list[tuple[uuid.UUID, int]] = []
+    for start in range(0, len(tokens), BATCH):
+        batch = {token_id: session_id for session_id, token_id in tokens[start : start + BATCH]}
+        rows = ConvaiToken.primary.standing(batch, *REVOCABLE)
+        if len(batch) > 1:
+            # Locked in the order of their ids, as everybody does: so no two wait for each other.
+            locked = rows.order_by("pk").select_for_update().values_list("pk", flat=True)
+            batch = {token_id: batch[token_id] for token_id in locked}
+            rows = ConvaiToken.primary.filter(pk__in=batch)
+        if rows.update(status=TokenStatus.REVOKING, owed_since=now, next_attempt_at=due):
+            marked += [(session_id, token_id) for token_id, session_id in batch.items()]
+    return marked
 
 
 def dispatch_on_commit(token_ids: Iterable[int]) -> None:

@@ -94,7 +94,7 @@ def _call(client: ConvaiClient, token: ConvaiToken, left: float, *, again: bool)
 def _write_intent(session: LearnerSession, opener: Opener | None) -> ConvaiToken:
     """Write the row that makes a crash visible, and the learner session if it starts with it."""
     is_new = session._state.adding
-    token = _first_intent(session) if is_new else None
+    token = _first_intent(session, opener) if opener and is_new else None
     if token is None:
         token = _next_intent(session)
     if opener:
@@ -107,12 +107,12 @@ def _write_intent(session: LearnerSession, opener: Opener | None) -> ConvaiToken
     return token
 
 
-def _first_intent(session: LearnerSession) -> ConvaiToken | None:
+def _first_intent(session: LearnerSession, opener: Opener) -> ConvaiToken | None:
     """Store a new learner session with its first token; None if a request in parallel was first."""
     try:
         # durable: raises when the caller has a transaction open, since it would be open at Convai.
         with transaction.atomic(using=database(), durable=True):
-            insert(session)
+            insert(session, opener)
             return ConvaiToken.primary.create(session=session)
     except IntegrityError:
         return None

@@ -17,15 +17,19 @@ from .sealing import key_ids
 
 
 class Opener(NamedTuple):
-    """Whom a learner session is opened for, and by which credential."""
+    """Whom a learner session is opened for, and by which credential.
+
+    ``impersonator`` is who acts as the user, None where that is the user.
+    """
 
     credential: Credential
     user: AbstractBaseUser
+    impersonator: AbstractBaseUser | None = None
 
 
 def session_of(opener: Opener, device: str = "") -> LearnerSession:
     """Return the learner session of the credential; a new one, not stored yet, if there is none."""
-    credential, user = opener
+    credential, user = opener.credential, opener.user
     return LearnerSession.primary.filter(pk__in=credential.session_ids).first() or LearnerSession(
         id=credential.session_ids[0],
         user_id=user.pk,
@@ -45,7 +49,7 @@ def open_session(opener: Opener, device: str = "") -> LearnerSession:
     session = session_of(opener, device)
     is_new = session._state.adding
     if is_new:
-        session = _start(session)
+        session = _start(session, opener)
     check_opener(session, opener, is_new=is_new)
     return session
 
@@ -56,7 +60,7 @@ def check_opener(session: LearnerSession, opener: Opener, *, is_new: bool) -> No
     A new session ends at once if a logout came in between: that found no row to end. And nobody
     opens one by a password that was changed since the user was loaded.
     """
-    credential, user = opener
+    credential, user = opener.credential, opener.user
     if is_new and not credential.is_alive():
         end_session(session.pk, EndReason.LOGOUT)
         raise SessionEnded("The learner logged out while the learner session was being opened.")
@@ -65,10 +69,10 @@ def check_opener(session: LearnerSession, opener: Opener, *, is_new: bool) -> No
         raise SessionEnded("The password was changed while the learner session was being opened.")
 
 
-def insert(session: LearnerSession) -> None:
-    """Store a new learner session, within the caller's transaction."""
+def insert(session: LearnerSession, opener: Opener) -> None:
+    """Store a new learner session, within the caller's transaction; the audit names who acts."""
     session.save(force_insert=True, using=database())
-    record(EventKind.SESSION_STARTED, session.pk)
+    record(EventKind.SESSION_STARTED, session.pk, actor=opener.impersonator)
 
 
 def follow_credential(session_id: uuid.UUID, digest: str) -> None:
@@ -78,9 +82,9 @@ def follow_credential(session_id: uuid.UUID, digest: str) -> None:
         session.update(credential_digest=digest, key_id=key_ids()[0])
 
 
-def _start(session: LearnerSession) -> LearnerSession:
+def _start(session: LearnerSession, opener: Opener) -> LearnerSession:
     try:
-        _insert(session)
+        _insert(session, opener)
     except IntegrityError:  # a request in parallel was first
         return LearnerSession.primary.get(pk=session.pk)
     except (DataError, OperationalError):
@@ -89,10 +93,10 @@ def _start(session: LearnerSession) -> LearnerSession:
         # Text that this database's character set can't hold, such as an emoji in utf8mb3.
         escaped = session.device.encode("ascii", "backslashreplace").decode()
         session.device = escaped[:DEVICE_LENGTH]
-        _insert(session)
+        _insert(session, opener)
     return session
 
 
-def _insert(session: LearnerSession) -> None:
+def _insert(session: LearnerSession, opener: Opener) -> None:
     with transaction.atomic(using=database()):
-        insert(session)
+        insert(session, opener)

@@ -103,7 +103,7 @@ def lease() -> timedelta:
 
 def _held(token: ConvaiToken) -> ConvaiTokenQuerySet:
     """Return the row if the lease on it is still ours: nobody took it over."""
-    standing = ConvaiToken.primary.standing(token.pk, TokenStatus.REVOKING)
+    standing = ConvaiToken.primary.standing([token.pk], TokenStatus.REVOKING)
     return standing.filter(claimed_until=token.claimed_until)
 
 

@@ -26,12 +26,9 @@ from django.http import HttpRequest
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
-from ..exceptions import CredentialNotSupported, NotAllowed
+from ..exceptions import CredentialNotSupported
 from ..lifecycle.credential import Credential, derived_id
-from ..lifecycle.opening import Opener, session_of
 from ..lifecycle.sealing import credential_digests
-from ..models import LearnerSession
-from ..payloads import may_have_token, named_end_user
 from ..secret import Secret
 from .handed_out import LoginResponse
 
@@ -245,26 +242,6 @@ def _warn_of(module: str, name: str) -> None:
         module,
         name,
     )
-
-
-def open_for_request(
-    request: HttpRequest, user: AbstractBaseUser, credential: Credential
-) -> tuple[LearnerSession, Opener]:
-    """Return the learner session of a request that is no login, and who opens it if it is new.
-
-    Raises ``NotAllowed``, ``EndUserBlank`` or ``CredentialNotSupported``.
-    """
-    if not may_have_token(request, user):
-        raise NotAllowed
-    named_end_user(user)
-    if credential.stack == SESSION_STACK:
-        remember(request.session, credential)
-    opener = Opener(credential, user)
-    session = session_of(opener)
-    if session.user_id != user.pk:
-        # Promise 3: not to be reached by the app's own ways, so it is refused, not mended.
-        raise CredentialNotSupported
-    return session, opener
 
 
 def http_request(request: HttpRequest | Request) -> HttpRequest:

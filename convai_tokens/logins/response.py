@@ -32,6 +32,7 @@ from .credentials import (
 )
 from .ends import end_replaced_cookie
 from .handed_out import LoginResponse
+from .impersonation import impersonator_of
 from .notes import LoginNote, noted_login
 from .safety import never_raises, told
 
@@ -142,10 +143,12 @@ def _login_block(note: LoginNote, login: LoginResponse) -> tuple[dict[str, Any],
 
 def _issue(note: LoginNote, login: LoginResponse) -> Issued:
     """Generate a token for the login, or raise why there is none."""
+    impersonator = impersonator_of(note.session, note.user)
     if not may_have_token(login.request, note.user):
         raise NotAllowed
     _check_available(note)
-    session, opener = _open(note, _credential(note, login))
+    opener = Opener(_credential(note, login), note.user, impersonator)
+    session, opener = _open(note, opener)
     return generate(session, opener=opener, budget=app_settings.LOGIN_BUDGET)
 
 
@@ -182,23 +185,22 @@ def _credential(note: LoginNote, login: LoginResponse) -> Credential:
     return session_credential(note.session)
 
 
-def _open(note: LoginNote, credential: Credential) -> tuple[LearnerSession, Opener]:
-    """Return the learner session of a login that was noted, and who opens it.
+def _open(note: LoginNote, opener: Opener) -> tuple[LearnerSession, Opener]:
+    """Return the learner session of a login that was noted, and who opens it in the end.
 
     It starts with its first token; at once where only the login can tell the device.
 
     Raises ``EndUserBlank``, or what ``open_session`` does.
     """
     named_end_user(note.user)
-    opener = Opener(credential, note.user)
     open_it = partial(open_session, device=note.device) if note.device else session_of
-    if note.session is None or credential.stack != SESSION_STACK:
+    if note.session is None or opener.credential.stack != SESSION_STACK:
         return open_it(opener), opener
-    remember(note.session, credential)
+    remember(note.session, opener.credential)
     session = open_it(opener)
     if session.ended_at is not None:
         # A new login in a Django session that outlived its learner session.
-        opener = Opener(renewed_credential(note.session), note.user)
+        opener = opener._replace(credential=renewed_credential(note.session))
         remember(note.session, opener.credential)
         session = open_it(opener)
     return session, opener

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -27,19 +28,19 @@ class ConvaiTokenQuerySet(models.QuerySet["ConvaiToken"]):
         free = Q(claimed_until=None) | Q(claimed_until__lt=now)
         return self.owed().filter(free, next_attempt_at__lte=now).exclude(sealed="")
 
-    def standing(self, token_id: int, *statuses: str) -> ConvaiTokenQuerySet:
-        """Return one row, if it stands at one of the ``statuses``; to be updated.
+    def standing(self, token_ids: Iterable[int], *statuses: str) -> ConvaiTokenQuerySet:
+        """Return these rows, as far as they stand at one of the ``statuses``; to be updated.
 
-        The status is wrapped so that the row is found by its id alone: MariaDB likes an index that
+        The status is wrapped so that rows are found by their ids alone: MariaDB likes an index that
         begins with the status better where few rows have it, locks that index's entry before the
         row, and so deadlocks with whoever has locked the row and is about to change the entry.
         """
         standing = self.alias(stands_at=Coalesce("status", Value("")))
-        return standing.filter(pk=token_id, stands_at__in=statuses)
+        return standing.filter(pk__in=token_ids, stands_at__in=statuses)
 
     def move(self, token_id: int, *froms: str, to: str, **fields: Any) -> bool:
         """Move one row's status forward, if it still stands at one of ``froms``."""
-        return self.standing(token_id, *froms).update(status=to, **fields) == 1
+        return self.standing([token_id], *froms).update(status=to, **fields) == 1
 
 
 class ConvaiToken(models.Model):

@@ -39,6 +39,7 @@ CODES = {
     "NotAuthenticated": "not_authenticated",
     "CredentialNotSupported": "credential_not_supported",
     "NotAllowed": "convai_not_allowed",
+    "Impersonated": "convai_impersonated",
     "UnknownStack": "convai_unknown_stack",
     "CrossSite": "cross_site",
 }

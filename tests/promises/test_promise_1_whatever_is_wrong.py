@@ -189,7 +189,7 @@ def test_promise_1_the_endpoint_answers_json_without_its_tables(
         raise DatabaseError("no such table: convai_tokens_learnersession")
 
     client.force_login(learner)
-    monkeypatch.setattr("convai_tokens.logins.credentials.session_of", no_table)
+    monkeypatch.setattr("convai_tokens.logins.token_requests.session_of", no_table)
 
     response = client.post("/convai/token/")
 

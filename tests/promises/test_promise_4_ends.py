@@ -51,7 +51,7 @@ def test_promise_4_a_logout_before_the_first_tokens_session_was_opened_leaves_no
         assert elsewhere.post(path, headers=headers).status_code == 204
         return session_of(*args)
 
-    monkeypatch.setattr("convai_tokens.logins.credentials.session_of", after_a_logout)
+    monkeypatch.setattr("convai_tokens.logins.token_requests.session_of", after_a_logout)
 
     answer = client.post("/convai/token/", headers=headers)
 
@@ -87,7 +87,7 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
             change_the_password()
             return session_of(*args)
 
-        monkeypatch.setattr("convai_tokens.logins.credentials.session_of", late)
+        monkeypatch.setattr("convai_tokens.logins.token_requests.session_of", late)
         answer = client.post("/convai/token/")
         assert answer.status_code == 409
         assert answer.json()["error"]["code"] == "session_ended"

@@ -32,6 +32,7 @@ OTHERS: dict[str, Any] = {
     "CA_BUNDLE": certifi.where(),
     "WATCH_SESSION_ROWS": False,
     "NO_CREDENTIALS": ["key"],
+    "TOKENS_FOR_IMPERSONATORS": True,
 }
 
 
