@@ -25,6 +25,7 @@ from django.db import router
 from django.http import HttpRequest
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
 from ..exceptions import CredentialNotSupported
 from ..lifecycle.credential import Credential, derived_id
@@ -242,6 +243,18 @@ def _warn_of(module: str, name: str) -> None:
         module,
         name,
     )
+
+
+@lru_cache  # so that it is told once
+def warn_if_the_endpoint_knows_no_sessions() -> None:
+    """Log that a login by Django session got a token, and the token endpoint will answer it 401."""
+    accepted: Any = api_settings.DEFAULT_AUTHENTICATION_CLASSES
+    if not any(issubclass(known, SessionAuthentication) for known in accepted):
+        logger.warning(
+            "A login by Django session gets a token, and the token endpoint will not know it: add "
+            "rest_framework.authentication.SessionAuthentication to DRF's "
+            "DEFAULT_AUTHENTICATION_CLASSES (docs/logins.md)."
+        )
 
 
 def http_request(request: HttpRequest | Request) -> HttpRequest:

@@ -29,6 +29,7 @@ from .credentials import (
     remember,
     renewed_credential,
     session_credential,
+    warn_if_the_endpoint_knows_no_sessions,
 )
 from .ends import end_replaced_cookie
 from .handed_out import LoginResponse
@@ -182,6 +183,7 @@ def _credential(note: LoginNote, login: LoginResponse) -> Credential:
         raise UnknownStack
     if not note.session.session_key:
         note.session.save()  # gives it the key by which its end will be seen
+    warn_if_the_endpoint_knows_no_sessions()
     return session_credential(note.session)
 
 

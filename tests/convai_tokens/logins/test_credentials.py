@@ -14,6 +14,7 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore as Sign
 from django.core.cache import InvalidCacheKey
 from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory
+from rest_framework.authentication import SessionAuthentication
 
 from convai_tokens.exceptions import CredentialNotSupported
 from convai_tokens.logins import credentials
@@ -29,10 +30,15 @@ from convai_tokens.logins.credentials import (
     remember,
     renewed_credential,
     session_credential,
+    warn_if_the_endpoint_knows_no_sessions,
 )
 from convai_tokens.models import LearnerSession
 from convai_tokens.secret import Secret
 from tests.lms.stack import CUSTOM
+
+
+class SessionLike(SessionAuthentication):
+    """What sites derive from DRF's own."""
 
 
 def test_a_key_that_the_cache_takes_none_of_is_not_stored(
@@ -166,3 +172,30 @@ def test_a_password_has_changed_when_the_row_has_another_or_is_gone(learner: Any
 def test_a_request_without_a_session_carries_no_credential_that_is_known() -> None:
     with pytest.raises(CredentialNotSupported):
         credential_of_request(RequestFactory().get("/"))
+
+
+@pytest.mark.parametrize(
+    ("accepted", "warned"),
+    [
+        (["knox.auth.TokenAuthentication"], True),
+        ([f"{__name__}.SessionLike"], False),
+        (["rest_framework.authentication.SessionAuthentication"], False),
+    ],
+)
+def test_a_login_by_session_that_the_endpoint_will_not_know_is_told_once(
+    convai: Any,
+    learner: Any,
+    log_in: Any,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+    accepted: list[str],
+    warned: bool,
+) -> None:
+    settings.REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": accepted}
+    warn_if_the_endpoint_knows_no_sessions.cache_clear()
+
+    for _ in range(2):
+        assert log_in().json()["convai"]["apiAuthToken"] in convai.live()
+
+    assert caplog.text.count("the token endpoint will not know it") == warned
+    warn_if_the_endpoint_knows_no_sessions.cache_clear()
