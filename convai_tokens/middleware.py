@@ -13,6 +13,7 @@ from django.template.response import SimpleTemplateResponse
 from .logins.ends import follow_session, look_again
 from .logins.notes import current_request, has_token_in_page, noted_anything, noted_login
 from .logins.response import extend_content, extend_data, forbid_caching
+from .logins.unsignalled import may_be_login
 
 
 class ConvaiTokenMiddleware:
@@ -42,7 +43,7 @@ class ConvaiTokenMiddleware:
             response = cast(HttpResponseBase, self.get_response(request))
         finally:
             current_request.reset(token)
-        if noted_anything(request):
+        if noted_anything(request) or may_be_login(request, response):
             finish(request, response)
         return response
 
@@ -52,7 +53,7 @@ class ConvaiTokenMiddleware:
             response = cast(HttpResponseBase, await self.get_response(request))
         finally:
             current_request.reset(token)
-        if noted_anything(request):
+        if noted_anything(request) or may_be_login(request, response):
             await sync_to_async(finish)(request, response)
         return response
 
@@ -66,7 +67,7 @@ class ConvaiTokenMiddleware:
     async def _extend_data(
         self, request: HttpRequest, response: SimpleTemplateResponse
     ) -> SimpleTemplateResponse:
-        if noted_login(request) is not None:
+        if noted_login(request) is not None or may_be_login(request, response):
             await sync_to_async(extend_data)(request, response)
         return response
 

@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "rest_framework.authtoken",
     "knox",
     "impersonate",  # whose modules need their model
     "convai_tokens",
@@ -72,6 +73,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.SessionAuthentication",
         "knox.auth.TokenAuthentication",
+        "tests.lms.authentication.BearerAuthentication",
     ],
     "DEFAULT_THROTTLE_RATES": {"convai_token": "1000/min"},
 }

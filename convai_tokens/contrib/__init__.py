@@ -7,7 +7,10 @@ from importlib import import_module
 from django.apps import apps
 
 # The installed app that a stack is known by, and the module that serves it.
-STACKS = {"knox": "convai_tokens.contrib.knox"}
+STACKS = {
+    "knox": "convai_tokens.contrib.knox",
+    "rest_framework.authtoken": "convai_tokens.contrib.authtoken",
+}
 
 
 def connect() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
@@ -32,14 +32,34 @@ class Credential:
     )
 
     @classmethod
-    def of_identity(cls, stack: str, identity: str, is_alive: Callable[[], bool]) -> Credential:
+    def of_identity(
+        cls,
+        stack: str,
+        identity: str,
+        is_alive: Callable[[], bool],
+        latest: uuid.UUID | None = None,
+    ) -> Credential:
         """Return a bearer's; ``identity`` is hashed here and kept nowhere.
 
         The ids are derived from the keyed digest: two first requests in parallel meet in one row,
-        and a session that has ended stays ended.
+        and a session that has ended stays ended. ``latest`` is the id of the latest learner session
+        of a credential that logins hand out again.
         """
-        digests = credential_digests(Secret(f"{stack}:{identity}"))
-        return cls(stack, tuple(map(derived_id, digests)), digests[0], is_alive)
+        digests = bearer_digests(stack, identity)
+        ids = (latest,) if latest else tuple(map(derived_id, digests))
+        return cls(stack, ids, digests[0], is_alive)
+
+    def renewed(self) -> Credential:
+        """Return one for the learner session after the one that has ended.
+
+        Derived from that one's id: two logins in parallel meet in one row here too.
+        """
+        return replace(self, session_ids=(uuid.uuid5(self.session_ids[0], self.digest),))
+
+
+def bearer_digests(stack: str, identity: str) -> list[str]:
+    """Return the digests under which a bearer may be stored, newest key first."""
+    return credential_digests(Secret(f"{stack}:{identity}"))
 
 
 def derived_id(digest: str) -> uuid.UUID:

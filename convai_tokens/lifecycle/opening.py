@@ -9,9 +9,16 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DataError, IntegrityError, OperationalError, transaction
 
 from ..exceptions import SessionEnded
-from ..models import DEVICE_LENGTH, EndReason, EventKind, LearnerSession, database
+from ..models import (
+    DEVICE_LENGTH,
+    EndReason,
+    EventKind,
+    LearnerSession,
+    LearnerSessionQuerySet,
+    database,
+)
 from .audit import record
-from .credential import Credential
+from .credential import Credential, bearer_digests
 from .ending import end_session
 from .sealing import key_ids
 
@@ -39,6 +46,18 @@ def session_of(opener: Opener, device: str = "") -> LearnerSession:
         key_id=key_ids()[0],
         device=device,
     )
+
+
+def latest_session_id(stack: str, identity: str) -> uuid.UUID | None:
+    """Return the id of the latest learner session of a bearer; None if it had none yet."""
+    sessions = sessions_of_bearer(stack, identity).order_by("-started_at")
+    return sessions.values_list("pk", flat=True).first()
+
+
+def sessions_of_bearer(stack: str, identity: str) -> LearnerSessionQuerySet:
+    """Return all learner sessions that a bearer had."""
+    digests = bearer_digests(stack, identity)
+    return LearnerSession.primary.filter(stack=stack, credential_digest__in=digests)
 
 
 def open_session(opener: Opener, device: str = "") -> LearnerSession:

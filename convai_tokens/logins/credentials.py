@@ -29,6 +29,7 @@ from rest_framework.settings import api_settings
 
 from ..exceptions import CredentialNotSupported
 from ..lifecycle.credential import Credential, derived_id
+from ..lifecycle.opening import latest_session_id
 from ..lifecycle.sealing import credential_digests
 from ..secret import Secret
 from .handed_out import LoginResponse
@@ -49,6 +50,11 @@ class BearerStack:
     ``is_alive(credential)`` tells whether the stack still accepts it. ``authentication_classes``
     are dotted paths of the DRF classes, or of classes above them, that authenticate by it: the
     system checks tell by them which logins get no token.
+
+    ``user_of(login)`` returns the user whose credential a response hands out, None where it is
+    none: a login that sends no signal is seen by it. ``is_reused`` tells that a login may hand out
+    what an earlier one did: its learner session goes on, and once that has ended, a login starts
+    another.
     """
 
     name: str
@@ -56,6 +62,8 @@ class BearerStack:
     from_request: Callable[[Request], str | None]
     is_alive: Callable[[str], bool]
     authentication_classes: tuple[str, ...] = ()
+    user_of: Callable[[LoginResponse], AbstractBaseUser | None] | None = None
+    is_reused: bool = False
 
 
 _bearer_stacks: dict[str, BearerStack] = {}
@@ -88,9 +96,15 @@ def bearer_credential(stack: str, identity: str) -> Credential:
             f"No login stack named {stack!r} is registered; known are: {known}. "
             "Call register_bearer_stack() in your app's ready()."
         )
-    return Credential.of_identity(
-        stack, identity, partial(_bearer_stacks[stack].is_alive, identity)
-    )
+    registered = _bearer_stacks[stack]
+    latest = latest_session_id(stack, identity) if registered.is_reused else None
+    return Credential.of_identity(stack, identity, partial(registered.is_alive, identity), latest)
+
+
+def is_reused(credential: Credential) -> bool:
+    """Tell whether a login may hand out the same credential again."""
+    stack = _bearer_stacks.get(credential.stack)
+    return stack is not None and stack.is_reused
 
 
 def session_credential(session: SessionBase) -> Credential:

@@ -26,6 +26,7 @@ from .credentials import (
     SESSION_STACK,
     belongs_to,
     credential_of_login,
+    is_reused,
     remember,
     renewed_credential,
     session_credential,
@@ -36,6 +37,7 @@ from .handed_out import LoginResponse
 from .impersonation import impersonator_of
 from .notes import LoginNote, noted_login
 from .safety import never_raises, told
+from .unsignalled import may_be_login, note_unsignalled_login
 
 logger = logging.getLogger("convai_tokens")
 
@@ -52,13 +54,15 @@ def extend_data(request: HttpRequest, response: HttpResponseBase) -> None:
 
     Before it is rendered: afterwards it ignores what is added to its data.
     """
-    note = noted_login(request)
-    if note is None or not isinstance(response, Response) or response.is_rendered:
+    if not isinstance(response, Response) or response.is_rendered:
         return
     is_json = "json" in (getattr(response, "accepted_media_type", None) or "")
     if is_json and _is_success(response) and isinstance(response.data, dict):
-        end_replaced_cookie(note, response)
         login = LoginResponse(request, response, response.data)
+        note = _note_of(login)
+        if note is None:
+            return
+        end_replaced_cookie(note, response)
         block, issued = _login_block(note, login)
         if block:
             response.data = _merged(login, block)
@@ -70,25 +74,38 @@ def extend_data(request: HttpRequest, response: HttpResponseBase) -> None:
 @never_raises
 def extend_content(request: HttpRequest, response: HttpResponseBase) -> None:
     """Add the block to the content of any other JSON response."""
-    note = noted_login(request)
-    if note is None or note.done:
-        return
+    noted = noted_login(request)
+    if noted.done if noted is not None else isinstance(response, Response):
+        return  # extend_data() has seen to it
     if not isinstance(response, HttpResponse) or not _is_success(response):
         return
     media_type = response.get("Content-Type", "").partition(";")[0].strip()
     is_json = media_type == "application/json" or media_type.endswith("+json")
     if not is_json or response.has_header("Content-Encoding"):
         return
-    login = LoginResponse(request, response, json.loads(response.content))
-    if isinstance(login.data, dict):
-        block, issued = _login_block(note, login)
-        if block:
-            response.content = json.dumps(_merged(login, block)).encode()
-            forbid_caching(response)
-        if issued:
-            put_in_place(issued, response)
-        if block and response.has_header("Content-Length"):
-            response["Content-Length"] = str(len(response.content))
+    try:
+        login = LoginResponse(request, response, json.loads(response.content))
+    except ValueError:
+        return
+    note = _note_of(login) if isinstance(login.data, dict) else None
+    if note is None:
+        return
+    block, issued = _login_block(note, login)
+    if block:
+        response.content = json.dumps(_merged(login, block)).encode()
+        forbid_caching(response)
+    if issued:
+        put_in_place(issued, response)
+    if block and response.has_header("Content-Length"):
+        response["Content-Length"] = str(len(response.content))
+
+
+def _note_of(login: LoginResponse) -> LoginNote | None:
+    """Return the login that a response answers: noted by a signal, or seen by what it hands out."""
+    note = noted_login(login.request)
+    if note is None and may_be_login(login.request, login.response):
+        note = note_unsignalled_login(login)
+    return note
 
 
 def hand_out(response: Response, issued: Issued) -> None:
@@ -190,18 +207,22 @@ def _credential(note: LoginNote, login: LoginResponse) -> Credential:
 def _open(note: LoginNote, opener: Opener) -> tuple[LearnerSession, Opener]:
     """Return the learner session of a login that was noted, and who opens it in the end.
 
-    It starts with its first token; at once where only the login can tell the device.
+    It starts with its first token; at once where only the login can tell the device. A new login
+    with a credential that outlived its learner session starts another one.
 
     Raises ``EndUserBlank``, or what ``open_session`` does.
     """
     named_end_user(note.user)
     open_it = partial(open_session, device=note.device) if note.device else session_of
     if note.session is None or opener.credential.stack != SESSION_STACK:
-        return open_it(opener), opener
+        session = open_it(opener)
+        if session.ended_at is not None and is_reused(opener.credential):
+            opener = opener._replace(credential=opener.credential.renewed())
+            session = open_it(opener)
+        return session, opener
     remember(note.session, opener.credential)
     session = open_it(opener)
     if session.ended_at is not None:
-        # A new login in a Django session that outlived its learner session.
         opener = opener._replace(credential=renewed_credential(note.session))
         remember(note.session, opener.credential)
         session = open_it(opener)

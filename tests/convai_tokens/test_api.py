@@ -145,7 +145,9 @@ def test_a_page_in_a_transaction_is_refused_before_convai_is_called(
 def test_a_login_is_bound_only_to_a_stack_that_is_registered(learner: Any) -> None:
     request = RequestFactory().post("/login/")
 
-    with pytest.raises(ImproperlyConfigured, match=r"'sso'.*known are: 'custom', 'knox'"):
+    with pytest.raises(
+        ImproperlyConfigured, match=r"'sso'.*known are: 'authtoken', 'custom', 'knox'"
+    ):
         api.bind_login(request, learner, stack="sso", identity="a credential")
 
 

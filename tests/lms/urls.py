@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
+from rest_framework.authtoken.views import obtain_auth_token
 
 from . import views
 
@@ -12,6 +13,8 @@ urlpatterns = [
     path("login/html/", views.html_login),
     path("login/drf/", views.DRFLogin.as_view()),
     path("login/knox/", views.BasicKnoxLogin.as_view()),
+    path("login/authtoken/", obtain_auth_token),
+    path("login/authtoken/json/", views.authtoken_json_login),
     path("login/fails/", views.login_that_fails),
     path("login/400/", views.login_and_answer_400),
     path("login/and-out/", views.login_and_out),
@@ -24,5 +27,7 @@ urlpatterns = [
     path("logout/bearer/", views.BearerDRFLogout.as_view()),
     path("logout/knox/", views.knox_logout),
     path("logout/knox/all/", views.knox_logout_all),
+    path("logout/authtoken/", views.AuthtokenLogout.as_view()),
+    path("own-key/", views.OwnKey.as_view()),
     path("password/", views.change_password),
 ]

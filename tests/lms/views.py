@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth import (
     authenticate,
@@ -13,12 +13,14 @@ from django.contrib.auth import (
     update_session_auth_hash,
 )
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from knox.auth import TokenAuthentication
 from knox.views import LoginView, LogoutAllView, LogoutView
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.authtoken.models import Token
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -132,6 +134,30 @@ class BasicKnoxLogin(LoginView):  # type: ignore[misc] # knox has no annotations
         request.user = _user(request.data)
         response: Response = super().post(request, format)
         return response
+
+
+@csrf_exempt
+def authtoken_json_login(request: HttpRequest) -> JsonResponse:
+    """DRF's authtoken from a view of Django's, under djoser's name."""
+    data = json.loads(request.body)
+    user = _user(data)
+    if user is None:
+        return JsonResponse({"detail": "wrong"}, status=400)
+    return JsonResponse({"auth_token": Token.objects.get_or_create(user=user)[0].key})
+
+
+class AuthtokenLogout(APIView):
+    def post(self, request: Request) -> Response:
+        request.auth.delete()
+        return Response(status=204)
+
+
+class OwnKey(APIView):
+    """A page on which learners see the key of theirs; DRF's views call it what a login does."""
+
+    def post(self, request: Request) -> Response:
+        user = cast(User, request.user)
+        return Response({"token": Token.objects.get_or_create(user=user)[0].key})
 
 
 class SessionDRFLogout(APIView):

@@ -1,0 +1,104 @@
+"""Django REST framework's authtoken, also as dj-rest-auth's and djoser's: one row for each user.
+
+Each login hands out the row that is there. So a learner session is what happens between two
+deletions of the row, or between an end by the staff and the next login. The credential's identity
+is the user and the moment at which the row was made: neither is a secret.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import router
+from django.db.models.signals import pre_delete
+from rest_framework.authtoken.models import Token
+from rest_framework.request import Request
+
+from ..lifecycle.audit import after_commit
+from ..lifecycle.ending import end_sessions
+from ..lifecycle.opening import sessions_of_bearer
+from ..logins.credentials import BearerStack, register_bearer_stack
+from ..logins.handed_out import LoginResponse
+from ..logins.notes import current_request
+from ..logins.safety import never_raises
+from ..models import EndReason
+
+NAME = "authtoken"
+CLASSES = ("rest_framework.authentication.TokenAuthentication",)
+KEY_LENGTH = 40
+
+
+def identity_of(user_id: Any, created: datetime) -> str:
+    """Return what tells a row from those that its user had before, and will have."""
+    return f"{user_id}:{created.timestamp():.6f}"
+
+
+def from_login(user: AbstractBaseUser, login: LoginResponse) -> str | None:
+    """Return the identity of the row whose key a login response hands out to the user."""
+    user_id, created = _handed_out(login)
+    return identity_of(user_id, created) if created and user_id == user.pk else None
+
+
+def from_request(request: Request) -> str | None:
+    """Return the identity of the row that authenticated the request."""
+    if not isinstance(request.auth, Token):
+        return None
+    return identity_of(request.auth.user_id, request.auth.created)
+
+
+def is_alive(identity: str) -> bool:
+    """Tell whether the row is still there."""
+    row = _rows().filter(user_id=identity.rpartition(":")[0]).values_list("user_id", "created")
+    return identity in [identity_of(*found) for found in row]
+
+
+def user_of(login: LoginResponse) -> AbstractBaseUser | None:
+    """Return the user whose key a response hands out."""
+    user_id, _ = _handed_out(login)
+    return None if user_id is None else get_user_model()._base_manager.filter(pk=user_id).first()
+
+
+def _handed_out(login: LoginResponse) -> tuple[Any, Any]:
+    """Return user and moment of the row whose key a response hands out, whatever the LMS calls it.
+
+    Not the row: its text is the key. Both are None where there is none.
+    """
+    candidates = [text for _, text in login.credentials() if len(text.reveal()) == KEY_LENGTH]
+    if not candidates:
+        return None, None
+    rows = _rows().filter(key__in=[text.reveal() for text in candidates])
+    return rows.values_list("user_id", "created").first() or (None, None)
+
+
+def _rows() -> Any:
+    """Return the rows from where they are written: a replica may be late."""
+    return Token.objects.using(router.db_for_write(Token))
+
+
+@never_raises
+def on_token_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
+    """End the learner session of a row that is about to be deleted."""
+    sessions = sessions_of_bearer(NAME, identity_of(instance.user_id, instance.created))
+    auth = getattr(current_request.get(), "auth", None)
+    by_itself = isinstance(auth, Token) and auth.pk == instance.pk
+    reason = EndReason.LOGOUT if by_itself else EndReason.CREDENTIAL_DELETED
+    try:
+        end_sessions(sessions, reason)
+    finally:
+        # A request in parallel may open one between this look and the row's end.
+        after_commit(using, end_sessions, sessions, reason)
+
+
+def connect() -> None:
+    """Register the stack and its receiver; called by ``contrib.connect()``."""
+    register_bearer_stack(
+        BearerStack(NAME, from_login, from_request, is_alive, CLASSES, user_of, is_reused=True)
+    )
+    for model in apps.get_models():
+        if issubclass(model, Token):  # the admin deletes by a proxy
+            uid = f"convai_tokens.contrib.authtoken.{model._meta.label}"
+            pre_delete.connect(on_token_deleted, sender=model, dispatch_uid=uid, weak=False)

@@ -1,0 +1,45 @@
+"""Logins that send no signal: their responses hand out what a login stack knows as a credential."""
+
+from __future__ import annotations
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from .credentials import bearer_stacks
+from .handed_out import LoginResponse
+from .notes import LoginNote, device_of, note_login, noted_login
+
+MAX_BODY = 64 * 1024  # bytes; no login answers more
+
+
+def may_be_login(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Tell whether a response is worth a look. Asks nobody."""
+    if request.method != "POST" or noted_login(request) is not None:
+        return False
+    if not (200 <= response.status_code < 300 and any(it.user_of for it in bearer_stacks())):
+        return False
+    if not isinstance(response, HttpResponse):  # streaming
+        return False
+    # What DRF hasn't rendered yet is looked at as data.
+    return not getattr(response, "is_rendered", True) or len(response.content) <= MAX_BODY
+
+
+def note_unsignalled_login(login: LoginResponse) -> LoginNote | None:
+    """Note the login of a response that hands out a credential; None where it doesn't.
+
+    What a user is told of a credential while being logged in, by whatever means, is no login.
+    """
+    for stack in bearer_stacks():
+        user = stack.user_of(login) if stack.user_of else None
+        if user is not None and not _is_logged_in(login.request, user):
+            note = LoginNote(user, device=device_of(login.request))
+            note_login(login.request, note)
+            return note
+    return None
+
+
+def _is_logged_in(request: HttpRequest, user: AbstractBaseUser) -> bool:
+    # A view of DRF's has set it on Django's request too.
+    present = getattr(request, "user", None)
+    return present is not None and present.is_authenticated and present.pk == user.pk
