@@ -24,7 +24,7 @@ from ..lifecycle.opening import sessions_of_bearer
 from ..logins.credentials import BearerStack, register_bearer_stack
 from ..logins.handed_out import LoginResponse
 from ..logins.notes import current_request
-from ..logins.safety import never_raises
+from ..logins.safety import never_shows
 from ..models import EndReason
 
 NAME = "authtoken"
@@ -79,12 +79,13 @@ def _rows() -> Any:
     return Token.objects.using(router.db_for_write(Token))
 
 
-@never_raises
+@never_shows
 def on_token_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
     """End the learner session of a row that is about to be deleted."""
     sessions = sessions_of_bearer(NAME, identity_of(instance.user_id, instance.created))
     auth = getattr(current_request.get(), "auth", None)
     by_itself = isinstance(auth, Token) and auth.pk == instance.pk
+    del instance, auth, kwargs  # the key is their text, and that of the deletion's origin
     reason = EndReason.LOGOUT if by_itself else EndReason.CREDENTIAL_DELETED
     try:
         end_sessions(sessions, reason)

@@ -8,6 +8,7 @@ tried once more after the commit.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable
 from importlib import import_module
 
@@ -59,7 +60,7 @@ from .notes import (
     note_login,
     note_password_change,
 )
-from .safety import never_raises, retry_after_commit, told
+from .safety import never_raises, never_shows, retry_after_commit, told
 from .stores import watch
 
 
@@ -150,37 +151,43 @@ def on_logout(
             after_commit(database(), end_although_unopened, credential, user)
 
 
-@never_raises
+@never_shows
 def on_session_deleted(*, instance: AbstractBaseSession, using: str, **kwargs: object) -> None:
     """End the learner session of a Django session whose row goes, if the key is still its own.
 
     ``cycle_key()`` deletes a row too, but only after the new one has told us its key.
     """
+    key, expires = session_key(instance), instance.expire_date
+    del instance, kwargs  # where a deletion began is among them
     request = current_request.get()
-    key = session_key(instance)
     flushed = request is not None and presented_key(request) == key
     reason: str = EndReason.REPLACED if flushed else EndReason.SESSION_DELETED
     # A login in parallel may open one between this look and the row's end: so look once more.
     if request is not None:
         reason = note_deleted_session(request, key, reason)
-    elif instance.expire_date > timezone.now():
+    elif expires > timezone.now():
         after_commit(using, end_django_session, key, reason)
     retry_after_commit(using, end_django_session, key, reason)
 
 
-@never_raises
+@never_shows
 def on_session_created(*, instance: AbstractBaseSession, created: bool, **kwargs: object) -> None:
     """Learn the new key of a session that goes on under it (``cycle_key()``)."""
     if not created:
         return
-    session: SessionBase | None = getattr(current_request.get(), "session", None)
-    if session is not None and session.session_key == instance.session_key:
-        session_id = learner_session_id(session)  # to decode the row would take far longer
-    else:
-        data = instance.get_decoded()
-        session_id = learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
+    session_id, key = _session_id_of(instance), session_key(instance)
+    del instance, kwargs
     if session_id is not None:
-        follow_credential(session_id, session_key_digests(session_key(instance))[0])
+        follow_credential(session_id, session_key_digests(key)[0])
+
+
+def _session_id_of(row: AbstractBaseSession) -> uuid.UUID | None:
+    """Return the learner session's id that the row of a Django session carries."""
+    session: SessionBase | None = getattr(current_request.get(), "session", None)
+    if session is not None and session.session_key == row.session_key:
+        return learner_session_id(session)  # to decode the row would take far longer
+    data = row.get_decoded()
+    return learner_session_id_of(data.get(SESSION_DATA_KEY), data.get(SESSION_KEY))
 
 
 @never_raises

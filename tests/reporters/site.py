@@ -78,7 +78,8 @@ class Learner:
         body = {"username": "learner", "password": PASSWORD}
         answer = self.client.post(path, body, content_type="application/json")
         with suppress(ValueError, KeyError):
-            self.headers = {"Authorization": f"Token {answer.json()['token']}"}
+            keyword = "Bearer" if "authtoken" in path else "Token"
+            self.headers = {"Authorization": f"{keyword} {answer.json()['token']}"}
             self.secrets.add(answer.json()["token"])
         self._note_session()
         return answer
@@ -96,13 +97,19 @@ class Learner:
 STEPS: dict[str, Callable[[Learner], Any]] = {
     "login": lambda it: it.log_in(),
     "knox login": lambda it: it.log_in("/login/knox/"),
+    "authtoken login": lambda it: it.log_in("/login/authtoken/"),
     "token": lambda it: it.call("POST", "/convai/token/"),
     "extend": lambda it: it.call("POST", "/convai/token/extend/"),
     "delete": lambda it: it.call("DELETE", "/convai/token/"),
     "logout": lambda it: it.call("POST", "/logout/json/"),
     "knox logout": lambda it: it.call("POST", "/logout/knox/"),
+    "authtoken logout": lambda it: it.call("POST", "/logout/authtoken/"),
 }
-BEFORE = {"knox logout": "/login/knox/", "token": "/login/knox/"}
+BEFORE = {
+    "knox logout": "/login/knox/",
+    "authtoken logout": "/login/authtoken/",
+    "token": "/login/knox/",
+}
 
 
 def play(sandbox: Any, flush: Callable[[], object]) -> set[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, transaction
 
 from convai_tokens.exceptions import NotAllowed
-from convai_tokens.logins.safety import never_raises, retry_after_commit, told
+from convai_tokens.logins.safety import never_raises, never_shows, retry_after_commit, told
 
 
 def test_what_goes_wrong_is_logged_with_the_name_of_the_function(
@@ -21,6 +23,28 @@ def test_what_goes_wrong_is_logged_with_the_name_of_the_function(
 
     assert "convai_tokens: on_login failed" in caplog.messages
     assert "not today" in caplog.text
+
+
+def test_a_row_whose_text_is_a_secret_is_in_no_frame_of_what_failed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Row:
+        def __repr__(self) -> str:
+            return "THE-SECRET"
+
+    @never_shows
+    def on_deleted(*, instance: object) -> None:
+        del instance
+        raise ValueError("not today")
+
+    on_deleted(instance=Row())
+
+    (record,) = caplog.records
+    assert record.getMessage() == "convai_tokens: on_deleted failed"
+    assert record.exc_info is not None
+    frames = list(traceback.walk_tb(record.exc_info[2]))
+    assert len(frames) == 2
+    assert "THE-SECRET" not in repr([frame.f_locals for frame, _ in frames])
 
 
 def test_what_ends_the_process_is_not_swallowed() -> None:
