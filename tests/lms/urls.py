@@ -28,6 +28,7 @@ urlpatterns = [
     path("logout/knox/", views.knox_logout),
     path("logout/knox/all/", views.knox_logout_all),
     path("logout/authtoken/", views.AuthtokenLogout.as_view()),
+    path("keys/", views.Keys.as_view()),
     path("own-key/", views.OwnKey.as_view()),
     path("password/", views.change_password),
 ]

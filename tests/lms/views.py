@@ -21,7 +21,7 @@ from knox.auth import TokenAuthentication
 from knox.views import LoginView, LogoutAllView, LogoutView
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.authtoken.models import Token
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import AllowAny, IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -157,6 +157,16 @@ class OwnKey(APIView):
 
     def post(self, request: Request) -> Response:
         user = cast(User, request.user)
+        return Response({"token": Token.objects.get_or_create(user=user)[0].key})
+
+
+class Keys(APIView):
+    """Where staff make keys for others."""
+
+    permission_classes = [IsAdminUser]
+
+    def post(self, request: Request) -> Response:
+        user = User.objects.get(username=request.POST["username"])
         return Response({"token": Token.objects.get_or_create(user=user)[0].key})
 
 

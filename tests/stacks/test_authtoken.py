@@ -109,6 +109,18 @@ def test_a_page_that_shows_learners_a_key_of_theirs_is_no_login(
     assert convai.summary()["generated"] == 0
 
 
+def test_staff_who_make_a_key_for_a_learner_get_no_token_of_the_learners(
+    convai: Any, learner: Any, make_user: Any, client: Client
+) -> None:
+    client.force_login(make_user("teacher", is_staff=True))
+
+    answer = client.post("/keys/", {"username": "learner"})
+
+    assert answer.json()["token"] == Token.objects.get(user=learner).key
+    assert b"convai" not in answer.content
+    assert convai.summary()["generated"] == 0
+
+
 def test_each_learner_gets_a_session_of_their_own(
     convai: Any, learner: Any, make_user: Any, log_in: Any
 ) -> None:
