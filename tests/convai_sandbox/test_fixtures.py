@@ -29,6 +29,7 @@ def test_every_test_finds_the_sandbox_as_new(
 ) -> None:
     if not convai_sandbox_process.running:
         convai_sandbox_process.start()
+    convai_sandbox_process.reset()  # whatever the test before this one has switched on
     convai_sandbox_process.set(ttl=3, hang=True, fault_paths=["revoke"])
     generate(convai_sandbox_process)
 
