@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from .conf import app_settings
 from .exceptions import ConvaiTokensError, NotAuthenticated
 from .lifecycle.ending import end_sessions
+from .lifecycle.ending_all import end_sessions_of_user, write_end
 from .lifecycle.issuing import generate
 from .logins.credentials import (
     SESSION_STACK,
@@ -113,7 +114,10 @@ def learner_session(
     Raises ``CredentialNotSupported`` for a request that is authenticated by no known stack,
     ``ImproperlyConfigured`` for a stack that isn't registered, ``TypeError`` for neither of both.
     """
-    return LearnerSession.primary.filter(pk__in=_session_ids(request, stack, identity)).first()
+    session = LearnerSession.primary.filter(pk__in=_session_ids(request, stack, identity)).first()
+    if session is not None:
+        write_end(session)
+    return session
 
 
 def end_session(
@@ -134,7 +138,7 @@ def end_session(
 
 def end_sessions_of(user: AbstractBaseUser, *, reason: EndReason = EndReason.API) -> int:
     """End all learner sessions of a user, and have their tokens revoked; return how many."""
-    return end_sessions(LearnerSession.primary.filter(user_id=user.pk), reason)
+    return end_sessions_of_user(user.pk, reason)
 
 
 def _session_ids(

@@ -52,7 +52,8 @@ def end_sessions(
 ) -> int:
     """End those of the ``sessions`` that are open; return how many.
 
-    ``sessions`` is a queryset that is neither sliced nor filtered by the end.
+    ``sessions`` is a queryset that is neither sliced nor filtered by the end. One that wasn't seen
+    for a day counts: it can't go on any more.
 
     Their tokens become owed revocations in the same transaction, which may be the caller's own;
     the dispatcher gets them when it commits, unless ``dispatch`` is false. Calls nobody.
@@ -61,7 +62,7 @@ def end_sessions(
     now = timezone.now()
     with transaction.atomic(using=database()):
         # The UPDATE comes first and decides who ended a session: as in lock_open().
-        count = sessions.open().update(ended_at=now, end_reason=reason)
+        count = sessions.endable().update(ended_at=now, end_reason=reason)
         if not count:
             return 0
         # Sessions and tokens in one query, and all events in one: a learner waits for this.

@@ -123,6 +123,8 @@ def _next_intent(session: LearnerSession) -> ConvaiToken:
     with transaction.atomic(using=database(), durable=True):
         if not LearnerSession.primary.lock_open(session.pk):
             raise SessionEnded
+        if session.ended_at is not None:
+            record(EventKind.SESSION_RESUMED, session.pk)
         tokens = ConvaiToken.primary
         token = tokens.create(session=session)
         live = tokens.filter(session=session, status__in=LIVE).order_by("-pk")

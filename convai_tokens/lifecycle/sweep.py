@@ -24,6 +24,7 @@ from ..convai.client import get_client
 from ..models import ConvaiToken, TokenStatus
 from . import tidying
 from .clock import AGREE, host_ahead
+from .ending_all import write_ends
 from .revocation import CLAIM, claim, revoke_claimed
 
 logger = logging.getLogger("convai_tokens")
@@ -47,12 +48,14 @@ class Step(NamedTuple):
 
 # What comes after revoking, in this order.
 STEPS = [
+    Step("written", write_ends, by_time=False),
     Step("ended", tidying.end_sessions_of_lost_users, by_time=False),
     Step("keyless", tidying.end_sessions_of_lost_keys, by_time=False),
     Step("lapsed", tidying.lapse),
     Step("unknown", tidying.give_up_generating),
     Step("expired", tidying.expire),
     Step("wiped", tidying.wipe_expired),
+    Step("unseen", tidying.end_unseen),
     Step("purged", tidying.purge),
 ]
 
@@ -68,11 +71,13 @@ class SweepReport:
     revoked: int = 0
     gone: int = 0
     lapsed: int = 0
+    written: int = 0
     ended: int = 0
     keyless: int = 0
     unknown: int = 0
     expired: int = 0
     wiped: int = 0
+    unseen: int = 0
     purged: int = 0
     owed: int = 0
     failed: int = 0
@@ -103,7 +108,7 @@ def sweep(
         # What is beyond the horizon gets a try before it is given up.
         if not (step.run is tidying.lapse and untried):
             _safely(report, partial(_tidy, report, step, time_to_tidy))
-    if report.ended or report.keyless:
+    if report.written or report.ended or report.keyless:
         _safely(report, revoke)
     _safely(report, partial(_count_owed, report))
     if not (stopped() or report.failed):

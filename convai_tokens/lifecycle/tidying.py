@@ -32,13 +32,15 @@ from ..models import (
     database,
 )
 from .audit import event, record_all
-from .ending import end_sessions
+from .ending import revocable
+from .ending_all import end_all
 from .rate import HOUR
 from .sealing import key_ids
 from .taking import take
 
 logger = logging.getLogger("convai_tokens")
 
+UNSEEN = timedelta(days=1)
 STALE = timedelta(minutes=2)  # a generate call that hasn't come back by then has died
 BATCH = 500
 DEAD = (
@@ -54,7 +56,8 @@ Stopped = Callable[[], bool]
 
 def end_sessions_of_lost_users(stopped: Stopped) -> int:
     """End the open sessions of users who were deactivated or vanished without a signal."""
-    lost = {EndReason.USER_DELETED: Q(user=None)}
+    user = get_user_model()._base_manager.filter(pk=OuterRef("user_id"))
+    lost = {EndReason.USER_DELETED: Q(~Exists(user))}
     try:
         get_user_model()._meta.get_field("is_active")
     except FieldDoesNotExist:
@@ -63,7 +66,7 @@ def end_sessions_of_lost_users(stopped: Stopped) -> int:
         inactive = get_user_model()._base_manager.filter(is_active=False)
         lost[EndReason.USER_DEACTIVATED] = Q(user__in=inactive.values("pk"))
     opened = LearnerSession.primary.open()
-    return sum(_end_all(opened.filter(which), reason, stopped) for reason, which in lost.items())
+    return sum(end_all(opened.filter(which), reason, stopped) for reason, which in lost.items())
 
 
 def end_sessions_of_lost_keys(stopped: Stopped) -> int:
@@ -71,7 +74,7 @@ def end_sessions_of_lost_keys(stopped: Stopped) -> int:
 
     Nothing finds them any more: their bearers live on, and their logouts would end nothing.
     """
-    count = sum(_end_all(sessions_of_key(key), EndReason.KEY_LOST, stopped) for key in lost_keys())
+    count = sum(end_all(sessions_of_key(key), EndReason.KEY_LOST, stopped) for key in lost_keys())
     if count:
         logger.error(
             "%d learner sessions were digested under an encryption key that is gone (a new "
@@ -96,16 +99,18 @@ def sessions_of_key(key_id: str) -> LearnerSessionQuerySet:
     return LearnerSession.primary.open().filter(key_id=key_id)
 
 
-def _end_all(sessions: LearnerSessionQuerySet, reason: EndReason, stopped: Stopped) -> int:
-    """End these open sessions in batches; return how many. The sweep revokes right afterwards."""
-    count, full = 0, True
-    while full and not stopped():
-        with transaction.atomic(using=database()):
-            taken = take(sessions, BATCH, ended_at=None)  # locks, no more
-            found = LearnerSession.primary.filter(pk__in=[session.pk for session in taken])
-            count += end_sessions(found, reason, dispatch=False)
-        full = len(taken) == BATCH
-    return count
+def end_unseen(stopped: Stopped) -> int:
+    """End open sessions that had no token for a day, so that they don't pile up; return how many.
+
+    Nobody tells of the end of a browser that was closed. Should the credential be presented again,
+    the session goes on.
+    """
+    before = timezone.now() - UNSEEN
+    tokens = ConvaiToken.primary.filter(session=OuterRef("pk"))
+    seen = tokens.filter(revocable() | Q(status=TokenStatus.REVOKING) | Q(generated_at__gt=before))
+    # By the index: of present keys, for the sessions of others have ended already.
+    old = LearnerSession.primary.open().filter(key_id__in=key_ids(), started_at__lt=before)
+    return end_all(old.filter(~Exists(seen)), EndReason.UNSEEN, stopped)
 
 
 def lapse(stopped: Stopped) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 
 from django.apps import apps
@@ -31,9 +32,10 @@ from rest_framework.request import Request
 
 from ..conf import AppSettings
 from ..lifecycle.audit import after_commit
-from ..lifecycle.ending import end_session, end_sessions
+from ..lifecycle.ending import end_session
+from ..lifecycle.ending_all import end_sessions_of_user
 from ..lifecycle.opening import follow_credential
-from ..models import EndReason, LearnerSession, database
+from ..models import EndReason, database
 from ..secret import Secret
 from .credentials import (
     SESSION_DATA_KEY,
@@ -49,6 +51,7 @@ from .credentials import (
     session_key_digests,
 )
 from .ends import end_although_unopened, end_django_session, end_unless_stored
+from .expired import end_when_committed
 from .notes import (
     NO_KEY,
     LoginNote,
@@ -159,13 +162,16 @@ def on_session_deleted(*, instance: AbstractBaseSession, using: str, **kwargs: o
     """
     key, expires = session_key(instance), instance.expire_date
     del instance, kwargs  # where a deletion began is among them
+    if expires <= timezone.now():
+        end_when_committed(using, key)
+        return
     request = current_request.get()
     flushed = request is not None and presented_key(request) == key
     reason: str = EndReason.REPLACED if flushed else EndReason.SESSION_DELETED
     # A login in parallel may open one between this look and the row's end: so look once more.
     if request is not None:
         reason = note_deleted_session(request, key, reason)
-    elif expires > timezone.now():
+    else:
         after_commit(using, end_django_session, key, reason)
     retry_after_commit(using, end_django_session, key, reason)
 
@@ -205,31 +211,28 @@ def on_user_saved(
     """
     if created or (update_fields is not None and not {"is_active", "password"} & {*update_fields}):
         return
-    sessions = LearnerSession.primary.filter(user_id=instance.pk)
     if not instance.is_active:
-        retry_after_commit(using, end_sessions, sessions, EndReason.USER_DEACTIVATED)
+        why = EndReason.USER_DEACTIVATED
+        retry_after_commit(using, end_sessions_of_user, instance.pk, why)
     elif (
         getattr(instance, "_password", None) is not None
     ):  # set by set_password(), not by a hash upgrade
         # Django sessions die with the old password hash, save the one that changes it; bearer
         # credentials live on, and so do their learner sessions.
         note_password_change(instance)
-        others = sessions.filter(stack=SESSION_STACK)
         own = learner_session_id(getattr(current_request.get(), "session", None))
-        if own is not None:
-            others = others.exclude(pk=own)
+        end_others = partial(end_sessions_of_user, stack=SESSION_STACK, but=own)
         try:
-            end_sessions(others, EndReason.PASSWORD_CHANGED)
+            end_others(instance.pk, EndReason.PASSWORD_CHANGED)
         finally:
             # Until the commit, whoever was authenticated by the old password may open one.
-            after_commit(using, end_sessions, others, EndReason.PASSWORD_CHANGED)
+            after_commit(using, end_others, instance.pk, EndReason.PASSWORD_CHANGED)
 
 
 @never_raises
 def on_user_deleted(*, instance: AbstractBaseUser, **kwargs: object) -> None:
     """End all learner sessions of a user who is about to be deleted."""
-    sessions = LearnerSession.primary.filter(user_id=instance.pk)
-    end_sessions(sessions, EndReason.USER_DELETED)
+    end_sessions_of_user(instance.pk, EndReason.USER_DELETED)
 
 
 def connect() -> None:

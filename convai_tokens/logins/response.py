@@ -16,6 +16,7 @@ from ..conf import app_settings
 from ..convai.client import get_client
 from ..exceptions import NotAllowed, UnknownStack
 from ..lifecycle.credential import Credential
+from ..lifecycle.ending_all import write_end
 from ..lifecycle.issuing import generate
 from ..lifecycle.opening import Opener, open_session, session_of
 from ..lifecycle.storing import Issued
@@ -216,13 +217,15 @@ def _open(note: LoginNote, opener: Opener) -> tuple[LearnerSession, Opener]:
     open_it = partial(open_session, device=note.device) if note.device else session_of
     if note.session is None or opener.credential.stack != SESSION_STACK:
         session = open_it(opener)
-        if session.ended_at is not None and is_reused(opener.credential):
+        write_end(session)
+        if session.has_ended and is_reused(opener.credential):
             opener = opener._replace(credential=opener.credential.renewed())
             session = open_it(opener)
         return session, opener
     remember(note.session, opener.credential)
     session = open_it(opener)
-    if session.ended_at is not None:
+    write_end(session)
+    if session.has_ended:
         opener = opener._replace(credential=renewed_credential(note.session))
         remember(note.session, opener.credential)
         session = open_it(opener)

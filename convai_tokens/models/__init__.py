@@ -4,6 +4,7 @@ Only ``lifecycle/`` changes their state. All times are aware UTC.
 """
 
 from .base import database
+from .ends import EndOfSessions
 from .events import TokenEvent
 from .rates import LearnerRate
 from .sessions import DEVICE_LENGTH, LearnerSession, LearnerSessionQuerySet
@@ -16,6 +17,7 @@ __all__ = [
     "REVOCABLE",
     "ConvaiToken",
     "ConvaiTokenQuerySet",
+    "EndOfSessions",
     "EndReason",
     "EventKind",
     "LearnerRate",

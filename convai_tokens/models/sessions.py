@@ -7,21 +7,27 @@ from collections.abc import Iterable
 
 from django.conf import settings
 from django.db import connections, models
-from django.db.models import Value
+from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .base import PrimaryManager, database
+from .ends import EndOfSessions
 from .words import EndReason
 
 DEVICE_LENGTH = 120
+ROW = tuple(map(OuterRef, ("pk", "user_id", "stack", "started_at")))
 
 
 class LearnerSessionQuerySet(models.QuerySet["LearnerSession"]):
     def open(self) -> LearnerSessionQuerySet:
         """Return the sessions that haven't ended."""
-        return self.filter(ended_at=None)
+        return self.filter(~Exists(EndOfSessions.of(*ROW)), ended_at=None)
+
+    def endable(self) -> LearnerSessionQuerySet:
+        """Return the sessions that an end changes: open ones, and those that were last unseen."""
+        return self.filter(Q(ended_at=None) | Q(end_reason=EndReason.UNSEEN))
 
     def by_digest(self, digests: Iterable[str]) -> LearnerSessionQuerySet:
         """Return those whose credential has one of these digests now; to be updated.
@@ -41,10 +47,12 @@ class LearnerSessionQuerySet(models.QuerySet["LearnerSession"]):
     def lock_open(self, session_id: uuid.UUID) -> bool:
         """Lock an open session's row until the transaction ends; return False if it has ended.
 
-        An UPDATE that changes nothing, since it locks on every database: SQLite has no
-        SELECT ... FOR UPDATE, and a transaction that reads first and writes later fails there.
+        One that wasn't seen for a day goes on. For the rest an UPDATE that changes nothing, since
+        it locks on every database: SQLite has no SELECT ... FOR UPDATE, and a transaction that
+        reads first and writes later fails there.
         """
-        return self.open().filter(pk=session_id).update(ended_at=None) == 1
+        found = self.endable().filter(~Exists(EndOfSessions.of(*ROW)), pk=session_id)
+        return found.update(ended_at=None, end_reason="") == 1
 
 
 class LearnerSession(models.Model):
@@ -53,9 +61,11 @@ class LearnerSession(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        # What is still owed outlives the user.
-        on_delete=models.SET_NULL,
+        # What is still owed outlives the user, and the request that deletes one doesn't wait until
+        # all rows are written: the sweep sets this to null.
+        on_delete=models.DO_NOTHING,
         null=True,
+        db_constraint=False,
         related_name="+",
         verbose_name=_("learner"),
     )
@@ -78,8 +88,13 @@ class LearnerSession(models.Model):
         permissions = [("end_learnersession", "Can end learner sessions")]
         indexes = [
             models.Index(fields=["-started_at", "-id"], name="convai_session_started"),
-            models.Index(fields=["key_id", "ended_at"], name="convai_session_key"),
+            models.Index(fields=["key_id", "ended_at", "started_at"], name="convai_session_key"),
         ]
 
     def __str__(self) -> str:
         return f"{self.username}, {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended for good."""
+        return self.ended_at is not None and self.end_reason != EndReason.UNSEEN

@@ -20,6 +20,7 @@ class EndReason(models.TextChoices):
     STAFF = "staff", _("Ended by staff")
     API = "api", _("Ended by the LMS's code")
     KEY_LOST = "key_lost", _("Its encryption key is gone")
+    UNSEEN = "unseen", _("Not seen for a day; goes on when it is seen again")
 
 
 class TokenStatus(models.TextChoices):
@@ -47,6 +48,7 @@ class EventKind(models.TextChoices):
 
     SESSION_STARTED = "session_started", _("session started")
     SESSION_ENDED = "session_ended", _("session ended")
+    SESSION_RESUMED = "session_resumed", _("session seen again")
     GENERATED = "generated", _("generated")
     EXTENDED = "extended", _("extended")
     EXPIRED = "expired", _("expired")

@@ -11,9 +11,19 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import transaction
 from django.utils import timezone
 
+from convai_tokens.exceptions import SessionEnded
 from convai_tokens.lifecycle import tidying
+from convai_tokens.lifecycle.ending import end_session
+from convai_tokens.lifecycle.issuing import generate
+from convai_tokens.lifecycle.sealing import key_ids
 from convai_tokens.lifecycle.sweep import SweepReport, sweep
-from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent, TokenStatus
+from convai_tokens.models import (
+    ConvaiToken,
+    EndReason,
+    LearnerSession,
+    TokenEvent,
+    TokenStatus,
+)
 from tests.builders import make_session
 
 
@@ -71,12 +81,79 @@ def test_what_is_younger_than_the_retention_stays(
 def test_a_user_model_without_a_flag_for_activity_is_fine(
     learner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_field(name: str) -> None:
-        raise FieldDoesNotExist
+    get_field = type(learner)._meta.get_field
 
-    monkeypatch.setattr(type(learner)._meta, "get_field", no_field)
+    def no_flag(name: str) -> Any:
+        if name == "is_active":
+            raise FieldDoesNotExist
+        return get_field(name)
+
+    monkeypatch.setattr(type(learner)._meta, "get_field", no_flag)
 
     assert tidying.end_sessions_of_lost_users(lambda: False) == 0
+
+
+DAYS_AGO = timedelta(days=2)
+
+
+def test_a_session_that_had_no_token_for_a_day_is_no_longer_open(learner: Any) -> None:
+    began = timezone.now() - DAYS_AGO
+    unseen = make_session(learner, key_id=key_ids()[0], started_at=began)
+    ConvaiToken.objects.create(session=unseen, status="revoked", generated_at=began)
+    without_any = make_session(learner, key_id=key_ids()[0], started_at=began)
+
+    assert sweep(workers=1).unseen == 2
+    for session in (unseen, without_any):
+        session.refresh_from_db()
+        assert (session.end_reason, session.has_ended) == (EndReason.UNSEEN, False)
+    assert TokenEvent.objects.filter(kind="session_ended", detail="unseen").count() == 2
+    assert sweep(workers=1).unseen == 0
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        {"status": "active", "sealed": "x", "expires_at": timezone.now() + timedelta(hours=99)},
+        {"status": "generating"},
+        {"status": "revoking", "sealed": "x"},
+        {"status": "expired", "sealed": "x"},
+        {"status": "revoked", "generated_at": timezone.now() - timedelta(hours=23)},
+    ],
+    ids=lambda token: token["status"],
+)
+def test_a_session_whose_token_may_live_or_was_generated_of_late_stays_open(
+    learner: Any, token: dict[str, Any]
+) -> None:
+    session = make_session(learner, key_id=key_ids()[0], started_at=timezone.now() - DAYS_AGO)
+    began = {"generated_at": session.started_at}
+    ConvaiToken.objects.create(session=session, **began | token)
+
+    assert tidying.end_unseen(lambda: False) == 0
+
+
+def test_a_session_that_is_seen_again_goes_on(convai: Any, learner: Any) -> None:
+    session = make_session(learner, key_id=key_ids()[0], started_at=timezone.now() - DAYS_AGO)
+    tidying.end_unseen(lambda: False)
+    session.refresh_from_db()
+
+    generate(session)
+
+    session.refresh_from_db()
+    assert (session.ended_at, session.end_reason) == (None, "")
+    assert convai.live()
+    kinds = TokenEvent.objects.order_by("pk").values_list("kind", flat=True)
+    assert list(kinds) == ["session_ended", "session_resumed", "generated"]
+
+
+def test_a_session_that_ended_while_it_was_unseen_does_not_go_on(convai: Any, learner: Any) -> None:
+    session = make_session(learner, key_id=key_ids()[0], started_at=timezone.now() - DAYS_AGO)
+    tidying.end_unseen(lambda: False)
+
+    assert end_session(session.pk, EndReason.LOGOUT)
+    session.refresh_from_db()
+    with pytest.raises(SessionEnded):
+        generate(session)
+    assert session.end_reason == EndReason.LOGOUT
 
 
 def test_a_session_that_ended_of_late_stays_however_long_ago_it_began(
