@@ -137,7 +137,13 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return end_sessions(*args, **kwargs)
 
     # All ways to it: what ending.end_session() calls, and where it is imported by name.
-    for module in ("lifecycle.ending", "logins.receivers", "logins.ends", "contrib.knox"):
+    for module in (
+        "lifecycle.ending",
+        "lifecycle.ending_all",
+        "logins.ends",
+        "logins.expired",
+        "contrib.knox",
+    ):
         monkeypatch.setattr(f"convai_tokens.{module}.end_sessions", end)
     return refused
 

@@ -7,9 +7,11 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connections
+
+from ..lifecycle.tenants import as_tenant, tenant
 
 logger = logging.getLogger("convai_tokens")
 
@@ -24,6 +26,7 @@ class Work(NamedTuple):
     run: Callable[[list[int]], None]
     token_ids: list[int]
     log_failure: Callable[[list[int], Exception], None]
+    tenant: Any = None  # whose tokens they are
 
 
 _lock = threading.Lock()
@@ -36,7 +39,7 @@ def leave_to_threads(works: Iterable[Work]) -> None:
     _start_threads()
     for work in works:
         try:
-            _queue.put_nowait(work)
+            _queue.put_nowait(work._replace(tenant=tenant()))
         except queue.Full:
             logger.warning("The queue of revocations is full; the sweep will do the rest.")
             return
@@ -56,7 +59,8 @@ def _work(waiting: queue.Queue[Work]) -> None:
     while True:
         work = _next(waiting)
         try:
-            work.run(work.token_ids)
+            with as_tenant(work.tenant):
+                work.run(work.token_ids)
         except Exception as error:  # noqa: BLE001 - whatever the engine or the database raises
             work.log_failure(work.token_ids, error)
             _disconnect()  # the database may have dropped the connection

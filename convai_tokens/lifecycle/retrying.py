@@ -14,6 +14,8 @@ from typing import ParamSpec
 
 from django.db import DatabaseError, InterfaceError, connections
 
+from .tenants import as_tenant, tenant
+
 P = ParamSpec("P")
 
 logger = logging.getLogger("convai_tokens")
@@ -30,11 +32,14 @@ _thread: threading.Thread | None = None
 def try_until_taken(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> object:
     """Return what the function returns; what the database refuses is tried again, and None."""
 
+    whose = tenant()
+
     def call() -> object:
-        return function(*args, **kwargs)
+        with as_tenant(whose):
+            return function(*args, **kwargs)
 
     try:
-        return call()
+        return function(*args, **kwargs)
     except REFUSED:
         name = getattr(function, "__name__", "a step")
         if _waiting.qsize() >= MOST:

@@ -11,10 +11,10 @@ import queue
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.core.cache import cache
 from django.db import Error, close_old_connections, connections
@@ -26,6 +26,7 @@ from . import tidying
 from .clock import AGREE, host_ahead
 from .ending_all import write_ends
 from .revocation import CLAIM, claim, revoke_claimed
+from .tenants import as_tenant, tenant, tenants
 
 logger = logging.getLogger("convai_tokens")
 
@@ -83,6 +84,12 @@ class SweepReport:
     failed: int = 0
     more: bool = False
 
+    def add(self, other: SweepReport) -> None:
+        """Count what was done elsewhere too."""
+        for field in fields(self):
+            ours, theirs = getattr(self, field.name), getattr(other, field.name)
+            setattr(self, field.name, ours or theirs if field.name == "more" else ours + theirs)
+
 
 def sweep(
     workers: int = 8,
@@ -91,9 +98,22 @@ def sweep(
 ) -> SweepReport:
     """Make one pass, with up to ``workers`` calls to Convai at once; return what it did.
 
-    ``stopped`` is asked between batches; once it says yes, the sweep finishes what it holds.
-    ``progress`` is told what is done so far, about twice a second while it revokes.
+    On a site with tenants, over all of them. ``stopped`` is asked between batches; once it says
+    yes, the sweep finishes what it holds. ``progress`` is told what is done so far, about twice a
+    second while it revokes.
     """
+    report = SweepReport()
+    for school in tenants():
+        with as_tenant(school):
+            report.add(_sweep_tables(workers, stopped, progress))
+    if not (stopped() or report.failed):
+        note_seen()
+    return report
+
+
+def _sweep_tables(
+    workers: int, stopped: Callable[[], bool], progress: Callable[[SweepReport], None]
+) -> SweepReport:
     report = SweepReport()
     time_to_revoke = _within(REVOKE_FOR, report, stopped)
     revoke = partial(revoke_due, report, workers, time_to_revoke, progress)
@@ -111,8 +131,6 @@ def sweep(
     if report.written or report.ended or report.keyless:
         _safely(report, revoke)
     _safely(report, partial(_count_owed, report))
-    if not (stopped() or report.failed):
-        note_seen()
     return report
 
 
@@ -188,7 +206,8 @@ def revoke_due(
         return
     outcomes: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
     with ThreadPoolExecutor(workers, thread_name_prefix="convai-sweep") as pool:
-        revoking = [pool.submit(_revoke_in_thread, is_over, outcomes) for _ in range(workers)]
+        revoke = partial(_revoke_in_thread, tenant(), is_over, outcomes)
+        revoking = [pool.submit(revoke) for _ in range(workers)]
         under_way = True
         while under_way:
             # With a timeout: the system may deliver a stop signal to any thread, and Python runs
@@ -206,10 +225,13 @@ def _count(report: SweepReport, dead: list[str]) -> None:
     report.gone += dead.count(TokenStatus.GONE)
 
 
-def _revoke_in_thread(is_over: Callable[[], bool], outcomes: queue.SimpleQueue[list[str]]) -> None:
+def _revoke_in_thread(
+    whose: Any, is_over: Callable[[], bool], outcomes: queue.SimpleQueue[list[str]]
+) -> None:
     try:
-        for dead in _claims(is_over):
-            outcomes.put(dead)
+        with as_tenant(whose):
+            for dead in _claims(is_over):
+                outcomes.put(dead)
     finally:
         connections.close_all()
 

@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 from knox.models import AuthToken
 
 from convai_tokens.lifecycle import opening
-from convai_tokens.lifecycle.ending import end_sessions
+from convai_tokens.lifecycle.ending_all import end_sessions_of_user
 from convai_tokens.lifecycle.opening import Opener
 from convai_tokens.logins import receivers
 from convai_tokens.logins.credentials import session_credential
@@ -95,8 +95,8 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
     else:
         tokens: list[Any] = []
 
-        def look_too_early(*args: Any) -> int:
-            ended = end_sessions(*args)
+        def look_too_early(*args: Any, **kwargs: Any) -> int:
+            ended = end_sessions_of_user(*args, **kwargs)
             if not tokens:  # the other request doesn't see what isn't committed
                 was_changed = "convai_tokens.logins.credentials.password_has_changed"
                 monkeypatch.setattr(was_changed, lambda user: False)
@@ -107,7 +107,7 @@ def test_promise_4_a_password_change_reaches_a_session_that_opens_beside_it(
         store = import_module(settings.SESSION_ENGINE).SessionStore
         going = store(client.cookies["sessionid"].value)
         going.load()
-        monkeypatch.setattr(receivers, "end_sessions", look_too_early)
+        monkeypatch.setattr(receivers, "end_sessions_of_user", look_too_early)
         with transaction.atomic():
             change_the_password()
         [opened] = tokens

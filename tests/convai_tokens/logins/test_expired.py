@@ -14,12 +14,14 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from convai_tokens.lifecycle import retrying
 from convai_tokens.lifecycle.sealing import key_ids
 from convai_tokens.logins import expired
 from convai_tokens.logins.credentials import session_key_digests
 from convai_tokens.models import EndReason, LearnerSession
 from convai_tokens.secret import Secret
 from tests.builders import make_session
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -130,3 +132,15 @@ def test_other_learners_are_not_touched(expire: Callable[[str], Any], learner: A
     call_command("clearsessions")
 
     assert list(LearnerSession.objects.open()) == [other]
+
+
+def test_what_the_database_refuses_is_tried_again(
+    expire: Callable[[str], Any], refused: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrying, "FIRST_DELAY", 0.01)
+    expire("a-key")
+
+    call_command("clearsessions")
+
+    assert refused
+    eventually(ended)
