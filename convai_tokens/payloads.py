@@ -11,12 +11,11 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
-from django.utils import timezone
 
 from .conf import AppSettings, app_settings
 from .exceptions import ConvaiTokensError, EndUserBlank, Misconfigured
@@ -61,7 +60,7 @@ class LoginBlock:
         """Whole seconds until the end, for clients whose clock is wrong."""
         if self.expires_at is None:
             return None
-        return max(int((self.expires_at - timezone.now()).total_seconds()), 0)
+        return max(int((self.expires_at - datetime.now(UTC)).total_seconds()), 0)
 
     @property
     def server_url(self) -> str:

@@ -11,12 +11,11 @@ import itertools
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from unittest import mock
 
 from django.test import override_settings
-from django.utils import timezone
 
 from .conf import configured
 from .convai import client as convai_client
@@ -94,7 +93,7 @@ class ConvaiDouble:
         return read(status, {}, Secret(json.dumps(answer)))
 
     def _answer(self, verb: Verb, token: Secret | None) -> tuple[int, Mapping[str, str]]:
-        ends = (timezone.now() + timedelta(hours=1)).isoformat()
+        ends = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         value = token.reveal() if token else f"token-of-the-double-{next(self._numbers)}"
         if verb == "generate":
             self.live.append(value)

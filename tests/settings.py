@@ -15,8 +15,8 @@ scratch.mkdir(exist_ok=True)
 SECRET_KEY = "only-for-the-suite-" + "x" * 40
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
-USE_TZ = True
-TIME_ZONE = "UTC"
+USE_TZ = env.bool("USE_TZ", default=True)
+TIME_ZONE = "UTC" if USE_TZ else "Asia/Tokyo"
 ROOT_URLCONF = "tests.lms.urls"
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{scratch}/db.sqlite3")}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
@@ -141,7 +140,7 @@ class ConvaiTokenAdmin(ReadOnlyAdmin[ConvaiToken]):
     @admin.display(description=_("time left"))
     def left(self, token: ConvaiToken) -> str:
         """Show how long the token lives on by our clock."""
-        left = (token.expires_at or timezone.now()) - timezone.now()
+        left = (token.expires_at or datetime.now(UTC)) - datetime.now(UTC)
         if token.status != TokenStatus.ACTIVE or left <= timedelta():
             return dash(self)
         return str(left - timedelta(microseconds=left.microseconds))

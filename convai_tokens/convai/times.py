@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from django.utils import timezone
-
 from ..conf import app_settings
 
 logger = logging.getLogger("convai_tokens")
@@ -37,7 +35,7 @@ def lifetime_of(given: object, headers: Mapping[str, str]) -> Lifetime:
     It is measured on Convai's own clock where the answer has a ``Date``: ours may be wrong. A
     ``Date`` that makes no sense of it is not believed.
     """
-    now, moment = timezone.now(), _moment(given)
+    now, moment = datetime.now(UTC), _moment(given)
     ahead = _clock_ahead(headers, now)
     horizon: timedelta = app_settings.REVOKE_HORIZON
     if moment is not None:
@@ -55,7 +53,7 @@ def lifetime_of(given: object, headers: Mapping[str, str]) -> Lifetime:
 
 def one_hour(headers: Mapping[str, str]) -> Lifetime:
     """Return the lifetime where Convai names none."""
-    now = timezone.now()
+    now = datetime.now(UTC)
     return Lifetime(now + DEFAULT_LIFETIME, _clock_ahead(headers, now))
 
 
@@ -70,7 +68,7 @@ def seconds_of(retry_after: str) -> float | None:
         moment = _http_date(given)
         if moment is None:
             return None
-        seconds = (moment - timezone.now()).total_seconds()
+        seconds = (moment - datetime.now(UTC)).total_seconds()
     # Written so that a NaN becomes 0 too.
     return min(seconds, MAX_RETRY_AFTER) if seconds > 0 else 0.0
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from urllib.parse import urlsplit
 
@@ -17,7 +17,6 @@ from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
-from django.utils import timezone
 
 from ..checks import CHECKS, configuration, site, stacks
 from ..conf import AppSettings, app_settings
@@ -131,7 +130,7 @@ def encryption_keys() -> Finding:
     """Do the keys open the newest and oldest sealed values, and those that are owed?"""
     unseal(seal(Secret("any value"), 0, NOWHERE), 0, NOWHERE)  # raises if it doesn't open again
     tokens = ConvaiToken.primary.exclude(sealed="").only("sealed", "status")
-    horizon = timezone.now() - app_settings.REVOKE_HORIZON  # older ones may be wiped any time
+    horizon = datetime.now(UTC) - app_settings.REVOKE_HORIZON  # older ones may be wiped any time
     living = tokens.filter(
         status__in=(TokenStatus.ACTIVE, TokenStatus.EXPIRED), expires_at__gte=horizon
     )
@@ -189,7 +188,7 @@ def owed() -> Finding:
     oldest = tokens.exclude(owed_since=None).order_by("owed_since").first()
     if oldest is None or oldest.owed_since is None:
         return ok(f"Revocations owed: {count}.")
-    now = timezone.now()
+    now = datetime.now(UTC)
     age = now - oldest.owed_since
     detail = f"Revocations owed: {count}, the oldest for {_age(age)}."
     if age <= OWED_LONG:
@@ -209,7 +208,7 @@ def owed() -> Finding:
 
 def given_up() -> Finding:
     """How many tokens of late ended without Convai's confirmation?"""
-    since = timezone.now() - GIVEN_UP
+    since = datetime.now(UTC) - GIVEN_UP
     events = TokenEvent.primary.filter(at__gte=since)
     # By the token's status, which has an index; the events' time has none.
     lapsed = events.filter(token__status=TokenStatus.LAPSED, kind=EventKind.LAPSED).count()
@@ -267,7 +266,7 @@ def sweep() -> Finding:
     if seen is None:
         cause = "The sweep was never set up, or the cache was emptied since it last ran."
         return warning("No sweep has come to its end that the cache knows.", cause, START_THE_SWEEP)
-    age = timezone.now() - seen
+    age = datetime.now(UTC) - seen
     detail = f"Last came to its end {_age(age)} ago."
     if age <= SWEEP_LATE:
         return ok(detail)
@@ -278,7 +277,7 @@ def sweep() -> Finding:
 
 def overdue(swept: Status) -> Finding:
     """Is something due that nobody claims? ``swept`` is how the step sweep ended."""
-    due = ConvaiToken.primary.due(timezone.now() - OVERDUE)
+    due = ConvaiToken.primary.due(datetime.now(UTC) - OVERDUE)
     count = due.count()
     detail = f"Revocations due and unclaimed for more than {_age(OVERDUE)}: {count}."
     if not count:

@@ -18,7 +18,6 @@ from http.client import HTTPException
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from django.utils import timezone
 from urllib3.exceptions import HTTPError
 
 from ..conf import app_settings
@@ -127,11 +126,11 @@ def tls() -> Finding:
         fix = "Compare host and port of BASE_URL with https://api.convai.com."
         return failed(f"No TLS connection came about ({type(error).__name__}).", cause, fix)
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC)
-    days = (ends - timezone.now()).days
+    days = (ends - datetime.now(UTC)).days
     detail = f"{version}, the certificate is valid for {days} more days."
     if app_settings.CA_BUNDLE:
         detail += f" Trusted are the authorities in {app_settings.CA_BUNDLE}."
-    if ends - timezone.now() > CERTIFICATE_ENDS:
+    if ends - datetime.now(UTC) > CERTIFICATE_ENDS:
         return ok(detail)
     return warning(detail, "Convai is late to replace it.", "Tell Convai's support in time.")
 
@@ -145,14 +144,14 @@ def clock() -> Finding:
             connection.request("HEAD", _address()[0].path or "/")
             return connection.getresponse().headers.get("Date")
 
-    started = timezone.now()
+    started = datetime.now(UTC)
     try:
         date = _within(timeout, ask)
         theirs = parsedate_to_datetime(date or "").astimezone(UTC)
     except (HTTPException, HTTPError, OSError, ValueError) as error:
         detail = f"Convai's clock is not known ({type(error).__name__})."
         return warning(detail, "No answer in time, or one without a Date header.", TRY_LATER)
-    ours = started + (timezone.now() - started) / 2
+    ours = started + (datetime.now(UTC) - started) / 2
     seconds = round((theirs - ours).total_seconds())
     if abs(seconds) <= CLOCK_DIFFERS.total_seconds():
         return ok("Convai's clock and this machine's agree.")

@@ -10,14 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
-
-from django.utils import timezone
 
 from ..conf import app_settings
 from ..convai.client import ConvaiClient
 from ..exceptions import ConvaiTokensError, ErrorCode, TokenGone
+from ..models.moments import utc_now
 from ..secret import Secret
 from .network import TRY_LATER
 from .step import Finding, failed, ok, warning
@@ -79,7 +78,7 @@ class Trial:
     """
 
     value: Secret = field(default_factory=Secret)
-    ends: datetime = field(default_factory=timezone.now)
+    ends: datetime = field(default_factory=utc_now)
 
     def generate(self) -> Finding:
         """Generate the throw-away token."""
@@ -174,7 +173,7 @@ def _told(error: ConvaiTokensError, more: str = "") -> Finding:
 
 def _lifetime(verb: str, ends: datetime, notes: list[str], longest: timedelta) -> Finding:
     """Judge the time that Convai gave the token."""
-    lives = ends - timezone.now()
+    lives = ends - datetime.now(UTC)
     if notes:
         cause = "The two clocks differ, or Convai has changed its answer."
         fix = "If the step clock is ok, tell Convai's support; REVOKE_HORIZON must be long enough."

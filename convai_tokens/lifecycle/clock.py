@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from django.db import connections
-from django.utils import timezone
 
 from ..models import database
 
@@ -26,9 +25,9 @@ def host_ahead() -> timedelta:
     statement = STATEMENTS.get(connection.vendor)
     if statement is None:
         return timedelta()
-    before = timezone.now()
+    before = datetime.now(UTC)
     with connection.cursor() as cursor:
         cursor.execute(statement)
         theirs: datetime = cursor.fetchone()[0]
-    ours = before + (timezone.now() - before) / 2
+    ours = before + (datetime.now(UTC) - before) / 2
     return ours.astimezone(UTC).replace(tzinfo=None) - theirs

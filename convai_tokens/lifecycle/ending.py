@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Case, DateTimeField, FilteredRelation, Q, When
-from django.utils import timezone
+from django.db.models import Case, FilteredRelation, Q, When
 
 from ..conf import app_settings
 from ..models import (
@@ -19,6 +19,7 @@ from ..models import (
     EventKind,
     LearnerSession,
     LearnerSessionQuerySet,
+    MomentField,
     TokenStatus,
     database,
 )
@@ -59,7 +60,7 @@ def end_sessions(
     the dispatcher gets them when it commits, unless ``dispatch`` is false. Calls nobody.
     """
     sessions = sessions.using(database())
-    now = timezone.now()
+    now = datetime.now(UTC)
     with transaction.atomic(using=database()):
         # The UPDATE comes first and decides who ended a session: as in lock_open().
         count = sessions.endable().update(ended_at=now, end_reason=reason)
@@ -122,9 +123,9 @@ def _mark(tokens: Sequence[tuple[uuid.UUID, int]]) -> list[tuple[uuid.UUID, int]
 
     Returns those that still were to revoke. A statement for each ``BATCH`` of them, however many.
     """
-    now = timezone.now()
+    now = datetime.now(UTC)
     # While Convai is still generating there is no value to revoke, and so no attempt to make.
-    due = Case(When(sealed="", then=None), default=now, output_field=DateTimeField())
+    due = Case(When(sealed="", then=None), default=now, output_field=MomentField())
     marked: list[tuple[uuid.UUID, int]] = []
     for start in range(0, len(tokens), BATCH):
         batch = {token_id: session_id for session_id, token_id in tokens[start : start + BATCH]}

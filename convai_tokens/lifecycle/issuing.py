@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import UTC, datetime
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
-from django.utils import timezone
 
 from .. import signals
 from ..conf import app_settings
@@ -166,7 +166,7 @@ def extend(
         with client.reserve(budget) as left:
             lifetime = client.extend(value, left)
     except TokenGone as error:
-        gone = {"sealed": "", "revoked_at": timezone.now()}
+        gone = {"sealed": "", "revoked_at": datetime.now(UTC)}
         with transaction.atomic(using=database()):
             if ConvaiToken.primary.move(token.pk, TokenStatus.ACTIVE, to=TokenStatus.GONE, **gone):
                 record(EventKind.GONE, session.pk, token.pk, error.describe())
@@ -176,7 +176,7 @@ def extend(
     froms = (TokenStatus.ACTIVE, TokenStatus.EXPIRED)
     extended = {
         "expires_at": lifetime.expires_at,
-        "extended_at": timezone.now(),
+        "extended_at": datetime.now(UTC),
         "extend_count": F("extend_count") + 1,
     }
     with transaction.atomic(using=database()):

@@ -9,15 +9,14 @@ shared cache. Hosts whose clocks differ give or take so much of the hour.
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import Case, F, Value, When
-from django.utils import timezone
 
 from ..conf import app_settings
 from ..exceptions import LearnerLimited
-from ..models import LearnerRate
+from ..models import LearnerRate, MomentField
 
 logger = logging.getLogger("convai_tokens")
 
@@ -37,12 +36,12 @@ def take_from_rate(user_id: Any) -> None:
     until = rows.values_list("used_until", flat=True).first()
     if until is None:  # the learner's first
         LearnerRate.primary.bulk_create(
-            [LearnerRate(user_id=user_id, used_until=timezone.now())], ignore_conflicts=True
+            [LearnerRate(user_id=user_id, used_until=datetime.now(UTC))], ignore_conflicts=True
         )
         if _take(user_id):
             return
         until = rows.values_list("used_until", flat=True).get()
-    wait = max((until - timezone.now() - HOUR + _interval()).total_seconds(), 0.0)
+    wait = max((until - datetime.now(UTC) - HOUR + _interval()).total_seconds(), 0.0)
     logger.info("A learner (user %s) has reached LEARNER_RATE for %.0f s.", user_id, wait)
     raise LearnerLimited(retry_after=wait)
 
@@ -53,13 +52,14 @@ def give_back_to_rate(user_id: Any) -> None:
 
 
 def _take(user_id: Any) -> bool:
-    now, interval = timezone.now(), _interval()
+    now, interval = datetime.now(UTC), _interval()
     free = LearnerRate.primary.filter(pk=user_id, used_until__lte=now + HOUR - interval)
     return (
         free.update(
             used_until=Case(
-                When(used_until__lt=now, then=Value(now + interval)),
+                When(used_until__lt=now, then=Value(now + interval, MomentField())),
                 default=F("used_until") + interval,
+                output_field=MomentField(),
             )
         )
         > 0

@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
 from .. import signals
 from ..conf import app_settings
@@ -77,7 +76,7 @@ def revoke_claimed(token: ConvaiToken) -> str | None:
 
 def claim(limit: int, token_ids: Sequence[int] | None = None) -> list[ConvaiToken]:
     """Take the lease on up to ``limit`` due revocations, or on those of ``token_ids``."""
-    now = timezone.now()
+    now = datetime.now(UTC)
     # Not by pk as well: of many that fell due at once, PostgreSQL would sort all for each claim.
     due = ConvaiToken.primary.due(now).order_by("next_attempt_at")
     if token_ids is not None:
@@ -92,7 +91,7 @@ def claim(limit: int, token_ids: Sequence[int] | None = None) -> list[ConvaiToke
 
 def make_due(tokens: ConvaiTokenQuerySet) -> int:
     """Let those of the tokens that are owed be tried now, however long ago or often they were."""
-    return tokens.owed().exclude(sealed="").update(next_attempt_at=timezone.now())
+    return tokens.owed().exclude(sealed="").update(next_attempt_at=datetime.now(UTC))
 
 
 def lease() -> timedelta:
@@ -112,7 +111,7 @@ def _record_dead(token: ConvaiToken, status: str, kind: EventKind, detail: str =
 
     Without regard to the lease: what Convai has confirmed is true whoever asked.
     """
-    now = timezone.now()
+    now = datetime.now(UTC)
     dead = {"sealed": "", "revoked_at": now, "claimed_until": None, "next_attempt_at": None}
     tokens = ConvaiToken.primary
     with transaction.atomic(using=database()):
@@ -130,7 +129,7 @@ def _record_attempt(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
     if isinstance(error, ConvaiPaused):
         held.update(claimed_until=None)  # Convai wasn't called, so this was no attempt
         return None
-    expired = token.expires_at is None or token.expires_at <= timezone.now()
+    expired = token.expires_at is None or token.expires_at <= datetime.now(UTC)
     counts = expired and isinstance(error, TokenRejected)
     rejections = token.rejections + counts
     if isinstance(error, TokenGone) or rejections >= MAX_REJECTIONS:
@@ -146,7 +145,7 @@ def _record_attempt(token: ConvaiToken, error: ConvaiTokensError) -> str | None:
     held.update(
         attempts=F("attempts") + 1,
         rejections=rejections,
-        next_attempt_at=timezone.now() + delay(earlier, error.retry_after, longest),
+        next_attempt_at=datetime.now(UTC) + delay(earlier, error.retry_after, longest),
         claimed_until=None,
         last_error=error.describe(),
     )

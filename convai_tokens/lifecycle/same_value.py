@@ -7,9 +7,9 @@ on the way to it. Rows are matched by their fingerprints.
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 from django.db import transaction
-from django.utils import timezone
 
 from .. import signals
 from ..exceptions import ConvaiUnavailable
@@ -46,7 +46,7 @@ def record_dead_with(token_id: int, fingerprint: str, status: str) -> None:
         return
     others = ConvaiToken.primary.filter(fingerprint=fingerprint, status__in=alive)
     for other in others.exclude(pk=token_id):
-        dead = {"sealed": "", "revoked_at": timezone.now()}
+        dead = {"sealed": "", "revoked_at": datetime.now(UTC)}
         unclaimed = {"claimed_until": None, "next_attempt_at": None}
         to = TokenStatus.GONE
         with transaction.atomic(using=database()):

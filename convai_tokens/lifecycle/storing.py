@@ -6,10 +6,9 @@ import logging
 import secrets
 import threading
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import OperationalError, connections, transaction
-from django.utils import timezone
 
 from .. import signals
 from ..convai.answers import GeneratedToken
@@ -106,7 +105,7 @@ def _store_once(token: ConvaiToken, generated: GeneratedToken) -> Issued:
         else:
             # From unknown too: the sweep had given this caller up for dead.
             froms = (TokenStatus.REVOKING, TokenStatus.UNKNOWN)
-            now = timezone.now()
+            now = datetime.now(UTC)
             due = {"owed_since": now, "next_attempt_at": now, **known}
             if tokens.move(token.pk, *froms, to=TokenStatus.REVOKING, **due):
                 record(EventKind.OWED, token.session_id, token.pk, "Generated for nobody")

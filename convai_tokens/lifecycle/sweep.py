@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
 from django.core.cache import cache
 from django.db import Error, close_old_connections, connections
-from django.utils import timezone
 
 from ..convai.client import get_client
 from ..models import ConvaiToken, TokenStatus
@@ -248,7 +247,7 @@ def _claims(is_over: Callable[[], bool]) -> Iterator[list[str]]:
 def note_seen() -> None:
     """Let ``convai_doctor`` know that a sweep came to its end; it did so without a cache too."""
     try:
-        cache.set(SEEN_KEY, timezone.now(), timeout=None)
+        cache.set(SEEN_KEY, datetime.now(UTC), timeout=None)
     except Exception as error:  # noqa: BLE001 - whatever the cache's backend raises
         logger.warning("The cache doesn't take when the sweep was last seen: %r", error)
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import transaction
 from django.db.models import Exists, F, Min, OuterRef, Q
-from django.utils import timezone
 
 from ..conf import app_settings
 from ..models import (
@@ -105,7 +104,7 @@ def end_unseen(stopped: Stopped) -> int:
     Nobody tells of the end of a browser that was closed. Should the credential be presented again,
     the session goes on.
     """
-    before = timezone.now() - UNSEEN
+    before = datetime.now(UTC) - UNSEEN
     tokens = ConvaiToken.primary.filter(session=OuterRef("pk"))
     seen = tokens.filter(revocable() | Q(status=TokenStatus.REVOKING) | Q(generated_at__gt=before))
     # By the index: of present keys, for the sessions of others have ended already.
@@ -115,7 +114,7 @@ def end_unseen(stopped: Stopped) -> int:
 
 def lapse(stopped: Stopped) -> int:
     """Give up what could not be confirmed within ``REVOKE_HORIZON``, and wipe its value."""
-    now = timezone.now()
+    now = datetime.now(UTC)
     unclaimed = Q(claimed_until=None) | Q(claimed_until__lt=now)
     overdue = (
         ConvaiToken.primary.owed().filter(unclaimed, owed_since__lt=_horizon()).exclude(sealed="")
@@ -134,7 +133,7 @@ def give_up_generating(stopped: Stopped) -> int:
     Among them are those whose session ended meanwhile: owed, without a value and so without a time
     for an attempt.
     """
-    old = ConvaiToken.primary.filter(generated_at__lt=timezone.now() - STALE)
+    old = ConvaiToken.primary.filter(generated_at__lt=datetime.now(UTC) - STALE)
     generating = old.filter(status=TokenStatus.GENERATING)
     valueless = old.filter(status=TokenStatus.REVOKING, next_attempt_at=None, sealed="")
     detail = "The process died while Convai was generating"
@@ -150,7 +149,9 @@ def expire(stopped: Stopped) -> int:
     By our clock isn't for certain: whoever has the token may have extended it. So the value is
     kept until the horizon, when ``wipe_expired`` takes its turn (``next_attempt_at``).
     """
-    passed = ConvaiToken.primary.filter(status=TokenStatus.ACTIVE, expires_at__lte=timezone.now())
+    passed = ConvaiToken.primary.filter(
+        status=TokenStatus.ACTIVE, expires_at__lte=datetime.now(UTC)
+    )
     horizon: timedelta = app_settings.REVOKE_HORIZON
     wipe_at = F("expires_at") + horizon
     return _update_all(
@@ -161,13 +162,13 @@ def expire(stopped: Stopped) -> int:
 def wipe_expired(stopped: Stopped) -> int:
     """Wipe the values of expired tokens that can't be alive any more; return how many."""
     due = ConvaiToken.primary.filter(
-        status=TokenStatus.EXPIRED, next_attempt_at__lte=timezone.now()
+        status=TokenStatus.EXPIRED, next_attempt_at__lte=datetime.now(UTC)
     )
     return _update_all(due, stopped, sealed="", next_attempt_at=None)
 
 
 def _horizon() -> Any:
-    return timezone.now() - app_settings.REVOKE_HORIZON
+    return datetime.now(UTC) - app_settings.REVOKE_HORIZON
 
 
 def _update_all(
@@ -199,7 +200,7 @@ def purge(stopped: Stopped) -> int:
     A session's age counts from its end, or from its start where no end was seen.
     """
     retention: timedelta = app_settings.RETENTION
-    before = timezone.now() - retention
+    before = datetime.now(UTC) - retention
     tokens = ConvaiToken.primary
     sessions = LearnerSession.primary
     events = TokenEvent.primary
@@ -227,5 +228,5 @@ def purge(stopped: Stopped) -> int:
             purged += events.filter(session__in=keys).purge()
             purged += sessions.filter(pk__in=keys).delete()[0]
         full = len(taken) == BATCH
-    purged += LearnerRate.primary.filter(used_until__lt=timezone.now() - HOUR).delete()[0]
+    purged += LearnerRate.primary.filter(used_until__lt=datetime.now(UTC) - HOUR).delete()[0]
     return purged

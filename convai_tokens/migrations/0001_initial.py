@@ -3,9 +3,10 @@
 import uuid
 
 import django.db.models.deletion
-import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
+
+from convai_tokens.models.moments import utc_now
 
 
 class Migration(migrations.Migration):
@@ -42,7 +43,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("stack", models.CharField(blank=True, max_length=20)),
                 ("but", models.UUIDField(null=True)),
-                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("at", models.DateTimeField(default=utc_now)),
                 (
                     "reason",
                     models.CharField(
@@ -96,7 +97,7 @@ class Migration(migrations.Migration):
                 ("device", models.CharField(blank=True, max_length=120, verbose_name="device")),
                 (
                     "started_at",
-                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="started"),
+                    models.DateTimeField(default=utc_now, verbose_name="started"),
                 ),
                 ("ended_at", models.DateTimeField(null=True, verbose_name="ended")),
                 (
@@ -172,9 +173,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "generated_at",
-                    models.DateTimeField(
-                        default=django.utils.timezone.now, verbose_name="generated"
-                    ),
+                    models.DateTimeField(default=utc_now, verbose_name="generated"),
                 ),
                 ("expires_at", models.DateTimeField(null=True, verbose_name="expires")),
                 ("extended_at", models.DateTimeField(null=True, verbose_name="extended")),
@@ -237,7 +236,10 @@ class Migration(migrations.Migration):
                         verbose_name="kind",
                     ),
                 ),
-                ("at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="at")),
+                (
+                    "at",
+                    models.DateTimeField(default=utc_now, verbose_name="at"),
+                ),
                 ("actor_name", models.CharField(blank=True, max_length=254, verbose_name="actor")),
                 ("detail", models.CharField(blank=True, max_length=240, verbose_name="detail")),
                 (

@@ -6,6 +6,7 @@ Only ``lifecycle/`` changes their state. All times are aware UTC.
 from .base import database
 from .ends import EndOfSessions
 from .events import TokenEvent
+from .moments import MomentField
 from .rates import LearnerRate
 from .sessions import DEVICE_LENGTH, LearnerSession, LearnerSessionQuerySet
 from .tokens import ConvaiToken, ConvaiTokenQuerySet
@@ -23,6 +24,7 @@ __all__ = [
     "LearnerRate",
     "LearnerSession",
     "LearnerSessionQuerySet",
+    "MomentField",
     "TokenEvent",
     "TokenStatus",
     "database",

@@ -7,9 +7,9 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
 from .base import PrimaryManager
+from .moments import MomentField, utc_now
 from .words import EndReason
 
 
@@ -28,7 +28,7 @@ class EndOfSessions(models.Model):
     )
     stack = models.CharField(max_length=20, blank=True)  # of this login stack alone
     but = models.UUIDField(null=True)  # the session that goes on
-    at = models.DateTimeField(default=timezone.now)
+    at = MomentField(default=utc_now)
     reason = models.CharField(max_length=20, choices=EndReason)
 
     objects = models.Manager["EndOfSessions"]()

@@ -6,11 +6,11 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..exceptions import MAX_TEXT
 from .base import PrimaryManager
+from .moments import MomentField, utc_now
 from .sessions import LearnerSession
 from .tokens import ConvaiToken
 from .words import EventKind
@@ -59,7 +59,7 @@ class TokenEvent(models.Model):
         verbose_name=_("Convai token"),
     )
     kind = models.CharField(_("kind"), max_length=16, choices=EventKind)
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = MomentField(_("at"), default=utc_now)
     # An event is never rewritten: who acted may be deleted, and the name still tells who it was.
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from .base import PrimaryManager
+from .moments import MomentField
 
 
 class LearnerRate(models.Model):
@@ -19,7 +20,7 @@ class LearnerRate(models.Model):
         db_constraint=False,
         related_name="+",
     )
-    used_until = models.DateTimeField()  # when the whole allowance is free again
+    used_until = MomentField()  # when the whole allowance is free again
 
     objects = models.Manager["LearnerRate"]()
     primary = PrimaryManager["LearnerRate"]()

@@ -9,11 +9,11 @@ from django.conf import settings
 from django.db import connections, models
 from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .base import PrimaryManager, database
 from .ends import EndOfSessions
+from .moments import MomentField, utc_now
 from .words import EndReason
 
 DEVICE_LENGTH = 120
@@ -74,8 +74,8 @@ class LearnerSession(models.Model):
     credential_digest = models.CharField(max_length=64, blank=True, db_index=True)
     key_id = models.CharField(max_length=8, blank=True)  # of the encryption key that digested it
     device = models.CharField(_("device"), max_length=DEVICE_LENGTH, blank=True)
-    started_at = models.DateTimeField(_("started"), default=timezone.now)
-    ended_at = models.DateTimeField(_("ended"), null=True)
+    started_at = MomentField(_("started"), default=utc_now)
+    ended_at = MomentField(_("ended"), null=True)
     end_reason = models.CharField(_("end reason"), max_length=20, blank=True, choices=EndReason)
 
     objects = LearnerSessionQuerySet.as_manager()

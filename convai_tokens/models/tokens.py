@@ -9,11 +9,11 @@ from typing import Any
 from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..exceptions import MAX_TEXT
 from .base import PrimaryManager
+from .moments import MomentField, utc_now
 from .sessions import LearnerSession
 from .words import TokenStatus
 
@@ -55,16 +55,16 @@ class ConvaiToken(models.Model):
     )
     sealed = models.TextField(blank=True, editable=False)
     fingerprint = models.CharField(_("fingerprint"), max_length=16, blank=True, db_index=True)
-    generated_at = models.DateTimeField(_("generated"), default=timezone.now)
-    expires_at = models.DateTimeField(_("expires"), null=True)
-    extended_at = models.DateTimeField(_("extended"), null=True)
+    generated_at = MomentField(_("generated"), default=utc_now)
+    expires_at = MomentField(_("expires"), null=True)
+    extended_at = MomentField(_("extended"), null=True)
     extend_count = models.PositiveIntegerField(_("times extended"), default=0)
-    owed_since = models.DateTimeField(_("owed since"), null=True)
-    revoked_at = models.DateTimeField(_("revoked"), null=True)
+    owed_since = MomentField(_("owed since"), null=True)
+    revoked_at = MomentField(_("revoked"), null=True)
     attempts = models.PositiveIntegerField(_("attempts to revoke"), default=0)
     rejections = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(_("next attempt"), null=True)
-    claimed_until = models.DateTimeField(_("claimed until"), null=True)
+    next_attempt_at = MomentField(_("next attempt"), null=True)
+    claimed_until = MomentField(_("claimed until"), null=True)
     last_error = models.CharField(_("last error"), max_length=MAX_TEXT, blank=True)
 
     objects = ConvaiTokenQuerySet.as_manager()

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils import timezone
 
 from ... import __version__
 from ...doctor.examination import examine
@@ -136,7 +136,7 @@ def _document(findings: list[Finding], status: Status) -> dict[str, Any]:
     return {
         "verdict": status,
         "exit_status": EXIT[status],
-        "at": timezone.now().isoformat(timespec="seconds"),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
         "steps": [asdict(finding) for finding in findings],
     }
