@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Case, FilteredRelation, Q, When
+from django.db.models import Case, FilteredRelation, Q, Value, When
 
 from ..conf import app_settings
 from ..models import (
@@ -125,7 +125,8 @@ def _mark(tokens: Sequence[tuple[uuid.UUID, int]]) -> list[tuple[uuid.UUID, int]
     """
     now = datetime.now(UTC)
     # While Convai is still generating there is no value to revoke, and so no attempt to make.
-    due = Case(When(sealed="", then=None), default=now, output_field=MomentField())
+    moment = MomentField()
+    due = Case(When(sealed="", then=None), default=Value(now, moment), output_field=moment)
     marked: list[tuple[uuid.UUID, int]] = []
     for start in range(0, len(tokens), BATCH):
         batch = {token_id: session_id for session_id, token_id in tokens[start : start + BATCH]}

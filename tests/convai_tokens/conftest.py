@@ -14,12 +14,12 @@ import pytest
 from django.contrib import admin
 from django.core.cache import cache
 from django.db import connection
-from django.utils import timezone
 
 from convai_tokens.doctor import trial
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.lifecycle.sweep import SEEN_KEY
 from convai_tokens.models import ConvaiToken
+from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
 from tests.builders import make_session
 from tests.convai_tokens.dispatch.engines import unavailable
@@ -118,7 +118,7 @@ def shared_cache(settings: Any, tmp_path: Any) -> None:
     """A cache that is not one process's, swept a moment ago."""
     backend = "django.core.cache.backends.filebased.FileBasedCache"
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": str(tmp_path)}}
-    cache.set(SEEN_KEY, timezone.now(), timeout=None)
+    cache.set(SEEN_KEY, utc_now(), timeout=None)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def token_row(db: None) -> MakeToken:
     def make(value: str = PREFIX, **fields: Any) -> ConvaiToken:
         token = ConvaiToken.objects.create(
             session=make_session(None),
-            **{"expires_at": timezone.now() + timedelta(minutes=30), **fields},
+            **{"expires_at": utc_now() + timedelta(minutes=30), **fields},
         )
         if value:
             ConvaiToken.objects.filter(pk=token.pk).update(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenStatus
+from convai_tokens.models.moments import utc_now
 from tests.builders import make_session
 
 
@@ -50,7 +50,7 @@ def test_a_session_ends_by_the_rows_id_and_not_by_the_index_of_digests(
     found = LearnerSession.objects.filter(stack="session").by_digest([f"{7:064x}"])
 
     with CaptureQueriesContext(connection) as captured:
-        assert found.open().update(ended_at=timezone.now()) == 1
+        assert found.open().update(ended_at=utc_now()) == 1
     found.update(ended_at=None)
 
     (update,) = captured.captured_queries

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 from django.test import Client
-from django.utils import timezone
 
 from convai_tokens.exceptions import ConvaiTokensError
 from convai_tokens.lifecycle import ending, issuing, revocation
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import LIVE, ConvaiToken, EndReason, LearnerSession, TokenEvent
+from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
 from tests.builders import make_session, open_session
 
@@ -170,7 +170,7 @@ def test_requests_of_one_session_interleaved_a_thousand_times_leave_nothing_aliv
 
 
 def test_two_workers_never_claim_the_same_row(learner: Any, at_once: Any) -> None:
-    now = timezone.now()
+    now = utc_now()
     session = make_session(learner)
     for _ in range(200):
         token = ConvaiToken.objects.create(
@@ -239,7 +239,7 @@ def test_a_long_transaction_of_the_lms_holds_the_sweep_up_at_nothing_but_its_own
     for owed in sessions[:2]:
         ending.end_session(owed.pk, EndReason.API)
     type(learner).objects.filter(username__startswith="lost").update(is_active=False)
-    ConvaiToken.objects.filter(session__in=sessions[4:]).update(expires_at=timezone.now())
+    ConvaiToken.objects.filter(session__in=sessions[4:]).update(expires_at=utc_now())
 
     # A session of a lost user, and one with a token that has expired.
     held(lambda: LearnerSession.objects.filter(pk=sessions[2].pk).update(device="held"))
@@ -257,7 +257,7 @@ def test_a_long_transaction_of_the_lms_holds_the_sweep_up_at_nothing_but_its_own
 def test_the_purge_leaves_a_session_alone_whose_token_is_being_generated(
     convai: Any, learner: Any, held: Any
 ) -> None:
-    then = timezone.now() - timedelta(days=200)
+    then = utc_now() - timedelta(days=200)
     sessions = [make_session(learner, started_at=then) for _ in range(2)]
 
     def generate() -> None:

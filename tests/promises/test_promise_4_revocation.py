@@ -12,7 +12,6 @@ import requests
 import time_machine
 from django.db import OperationalError, connections
 from django.test import Client
-from django.utils import timezone
 
 from convai_tokens.convai.client import ConvaiClient, forget_client
 from convai_tokens.exceptions import SessionEnded, TokenSuperseded
@@ -27,6 +26,7 @@ from convai_tokens.models import (
     TokenEvent,
     TokenStatus,
 )
+from convai_tokens.models.moments import utc_now
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_promise_4_a_caller_given_up_for_dead_revokes_what_it_brings_back(
 
     def give_up() -> None:
         ConvaiToken.objects.filter(status=TokenStatus.GENERATING).update(
-            generated_at=timezone.now() - timedelta(hours=1)
+            generated_at=utc_now() - timedelta(hours=1)
         )
         assert sweep(workers=1).unknown == 1
 
@@ -163,7 +163,7 @@ def test_promise_4_a_token_that_the_database_would_not_store_is_said_to_be_unkno
     database_fails(2)
 
     block = log_in().json()["convai"]
-    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+    with time_machine.travel(utc_now() + timedelta(hours=1)):
         sweep(workers=1)
 
     assert block["error"]["code"] == "convai_error"
@@ -249,7 +249,7 @@ def test_promise_4_an_outage_is_outlasted(
     convai.set(faults={"503": 1})
     client.post("/logout/json/")
 
-    with time_machine.travel(timezone.now()) as clock:
+    with time_machine.travel(utc_now()) as clock:
         for _ in range(24 * 2):
             clock.shift(1800)
             forget_client()  # each pass is a new process, as a cron line's is
@@ -270,7 +270,7 @@ def test_promise_4_what_could_not_be_confirmed_within_the_horizon_is_said_so(
     convai.set(faults={"503": 1})
     client.post("/logout/json/")
 
-    with time_machine.travel(timezone.now() + timedelta(hours=24, minutes=59)) as clock:
+    with time_machine.travel(utc_now() + timedelta(hours=24, minutes=59)) as clock:
         assert sweep(workers=1).lapsed == 0
         clock.shift(120)
         report = sweep(workers=1)
@@ -297,7 +297,7 @@ def test_promise_4_a_bad_key_leaves_it_owed(
     assert token.last_error.startswith("convai_bad_key")
     assert "ERROR" in {record.levelname for record in caplog.records}
     convai.set(accepted_keys=[])
-    with time_machine.travel(timezone.now() + timedelta(minutes=20)):
+    with time_machine.travel(utc_now() + timedelta(minutes=20)):
         forget_client()
         assert sweep(workers=1).revoked == 1
 
@@ -311,7 +311,7 @@ def test_promise_4_a_dead_workers_claim_comes_free(
     [claimed] = revocation.claim(10)  # and now this worker dies
 
     assert revocation.claim(10) == []
-    with time_machine.travel(timezone.now() + revocation.LEASE + timedelta(seconds=1)):
+    with time_machine.travel(utc_now() + revocation.LEASE + timedelta(seconds=1)):
         assert sweep(workers=1).revoked == 1
     assert claimed.pk == ConvaiToken.objects.get().pk
     assert convai.live() == []
@@ -332,7 +332,7 @@ def test_promise_4_a_generate_call_that_died_stands_as_unknown(
     assert ConvaiToken.objects.get().status == TokenStatus.GENERATING
 
     assert sweep(workers=1).unknown == 0
-    with time_machine.travel(timezone.now() + timedelta(minutes=3)):
+    with time_machine.travel(utc_now() + timedelta(minutes=3)):
         assert sweep(workers=1).unknown == 1
     assert ConvaiToken.objects.get().status == TokenStatus.UNKNOWN
 
@@ -352,7 +352,7 @@ def test_promise_4_a_revoking_row_without_a_value_becomes_unknown(
         log_in()
     assert ConvaiToken.objects.get().status == TokenStatus.REVOKING
 
-    with time_machine.travel(timezone.now() + timedelta(minutes=3)):
+    with time_machine.travel(utc_now() + timedelta(minutes=3)):
         report = sweep(workers=1)
     assert (report.unknown, report.owed) == (1, 0)
 
@@ -374,7 +374,7 @@ def test_promise_4_a_token_that_convai_does_not_know_counts_as_dead_in_the_end(
     ).raise_for_status()
 
     client.post("/logout/json/")
-    with time_machine.travel(timezone.now()) as clock:
+    with time_machine.travel(utc_now()) as clock:
         for _ in range(6):
             clock.shift(1200)  # after an hour it is expired too
             sweep(workers=1)

@@ -16,7 +16,6 @@ from unittest.mock import patch
 
 import time_machine
 from django.contrib.auth import get_user_model
-from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -34,6 +33,7 @@ from convai_tokens.lifecycle import ending, issuing, revocation, storing
 from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
+from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
 from tests.builders import open_session
 
@@ -88,7 +88,7 @@ class History(RuleBasedStateMachine):
         forget_client()
         LearnerSession.objects.all().delete()
         self.user = get_user_model().objects.get(username="learner")
-        self.clock = time_machine.travel(timezone.now(), tick=True)
+        self.clock = time_machine.travel(utc_now(), tick=True)
         self.now = self.clock.start()
         self.statuses: dict[int, str] = {}
         self.logins = 0
@@ -192,7 +192,7 @@ class History(RuleBasedStateMachine):
         alive = {fingerprint(Secret(value)) for value in self.sandbox.live()}
         dead = ConvaiToken.objects.filter(status__in=[TokenStatus.REVOKED, TokenStatus.GONE])
         # What has expired by our clock counts as gone once it was rejected; the sandbox's stands.
-        dead = dead.exclude(status=TokenStatus.GONE, expires_at__lte=timezone.now())
+        dead = dead.exclude(status=TokenStatus.GONE, expires_at__lte=utc_now())
         assert not alive & set(dead.values_list("fingerprint", flat=True))
 
     @invariant()
@@ -265,7 +265,7 @@ class History(RuleBasedStateMachine):
         # Wiped after the horizon, or gone: by then Convai's own clock has ended it too.
         by_time = known.filter(status__in=[TokenStatus.EXPIRED, TokenStatus.GONE])
         expired = set(
-            by_time.filter(expires_at__lte=timezone.now()).values_list("fingerprint", flat=True)
+            by_time.filter(expires_at__lte=utc_now()).values_list("fingerprint", flat=True)
         )
         assert not (alive & set(known.values_list("fingerprint", flat=True))) - expired
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import time_machine
 from django.test import Client
-from django.utils import timezone
 
 from convai_tokens.convai.client import forget_client
 from convai_tokens.exceptions import SealBroken
 from convai_tokens.lifecycle.sealing import fingerprint, unseal
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenStatus
+from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
 
 
@@ -63,7 +63,7 @@ def test_promise_5_a_value_that_cannot_be_opened_stays_owed_and_is_told(
     assert token.status == TokenStatus.REVOKING
     assert token.last_error.startswith("seal_broken")
     convai_settings(ENCRYPTION_KEYS=["second-" + "k" * 40, "first-" + "k" * 40])
-    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+    with time_machine.travel(utc_now() + timedelta(minutes=1)):
         assert sweep(workers=1).revoked == 1
     assert convai.live() == []
 
@@ -88,7 +88,7 @@ def test_promise_5_an_expired_tokens_value_stays_sealed_until_the_horizon(
 ) -> None:
     """Expired by our clock is not dead: whoever has the token may have extended it."""
     log_in()
-    with time_machine.travel(timezone.now() + timedelta(hours=2)) as clock:
+    with time_machine.travel(utc_now() + timedelta(hours=2)) as clock:
         assert sweep(workers=1).expired == 1
         assert ConvaiToken.objects.get().sealed
         clock.shift(timedelta(hours=25))
@@ -101,7 +101,7 @@ def test_promise_5_an_expired_token_is_revoked_when_its_session_ends(
     convai: Any, learner: Any, client: Client, log_in: Any
 ) -> None:
     log_in()
-    with time_machine.travel(timezone.now() + timedelta(hours=2)):
+    with time_machine.travel(utc_now() + timedelta(hours=2)):
         sweep(workers=1)
         forget_client()
         client.post("/logout/json/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.db import connection
 from django.db.models.signals import pre_delete
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from convai_tokens.convai.client import get_client
 from convai_tokens.exceptions import SessionEnded
@@ -208,7 +210,7 @@ def test_a_session_row_deleted_by_staff_or_by_clearsessions_ends_it(
 
     assert reasons() == {"learner": EndReason.SESSION_DELETED, "second-learner": ""}
     assert convai.live() == [other]
-    Session.objects.update(expire_date="2000-01-01T00:00:00Z")
+    Session.objects.update(expire_date=timezone.now() - timedelta(days=9))
     call_command("clearsessions")
     assert convai.live() == []
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 from selenium import webdriver
 
 from convai_tokens.models import EndReason, TokenEvent, TokenStatus
+from convai_tokens.models.moments import utc_now
 from tests.browsing import Staff, chromium
 from tests.convai_tokens.admin.rows import (
     EVENTS,
@@ -63,7 +63,7 @@ def three_tokens(db: None) -> None:
     make_token(session, "one")
     make_token(session, "two")
     ended = make_session(
-        "learner-2", stack="session", ended_at=timezone.now(), end_reason=EndReason.LOGOUT
+        "learner-2", stack="session", ended_at=utc_now(), end_reason=EndReason.LOGOUT
     )
     make_token(ended, "three", status=TokenStatus.REVOKING)
 

@@ -12,10 +12,10 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
-from django.utils import timezone
 
 from convai_tokens.lifecycle.sealing import fingerprint, seal
 from convai_tokens.models import ConvaiToken, EventKind, LearnerSession, TokenEvent, TokenStatus
+from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
 
 ADMIN = "/admin/convai_tokens/"
@@ -39,7 +39,7 @@ def make_token(
 ) -> ConvaiToken:
     """Add an active token of an hour, sealed as the lifecycle seals it, with its event."""
     session = session or make_session()
-    fields = {"expires_at": timezone.now() + timedelta(hours=1), **fields}
+    fields = {"expires_at": utc_now() + timedelta(hours=1), **fields}
     fields = {"status": TokenStatus.ACTIVE, "fingerprint": fingerprint(Secret(value)), **fields}
     token = ConvaiToken.objects.create(session=session, **fields)
     token.sealed = seal(Secret(value), token.pk, token.session_id)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.utils import timezone
 
 from convai_tokens.models import ConvaiToken, EndReason, TokenStatus
+from convai_tokens.models.moments import utc_now
 from tests.browsing import Staff
 from tests.conftest import PASSWORD
 from tests.convai_tokens.admin.rows import TOKENS, make_session, make_token
@@ -28,7 +28,7 @@ MAX_BYTES = 150_000
 
 def a_mornings_tokens() -> None:
     """Add tokens of several learners, one for each way that they usually go."""
-    now = timezone.now()
+    now = utc_now()
     kinds: list[tuple[int, str, str, str, TokenStatus, EndReason | None]] = [
         (95, "learner-1", "knox", "headset-1", TokenStatus.REVOKED, EndReason.LOGOUT),
         (80, "learner-2", "knox", "headset-2", TokenStatus.REVOKED, EndReason.REPLACED),

@@ -10,7 +10,6 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from convai_tokens.admin import actions
 from convai_tokens.lifecycle import ending
@@ -23,6 +22,7 @@ from convai_tokens.models import (
     TokenEvent,
     TokenStatus,
 )
+from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
 from tests.convai_tokens.admin.rows import (
     SESSIONS,
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_the_session_list_tells_who_where_and_how_it_ended(auditor: Client) -> None:
-    make_session(ended_at=timezone.now(), end_reason=EndReason.LOGOUT)
+    make_session(ended_at=utc_now(), end_reason=EndReason.LOGOUT)
 
     content = auditor.get(SESSIONS).content.decode().split("<tbody>")[1]
 
@@ -182,7 +182,7 @@ def test_select_all_ends_the_sessions_of_every_page(
 
 
 def test_nothing_to_end_is_told_without_a_question(ender: Client) -> None:
-    session = make_session(ended_at=timezone.now(), end_reason=EndReason.LOGOUT)
+    session = make_session(ended_at=utc_now(), end_reason=EndReason.LOGOUT)
 
     page = act(ender, SESSIONS, "end_selected", session)
 

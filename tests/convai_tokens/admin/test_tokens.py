@@ -22,6 +22,7 @@ from convai_tokens.models import (
     TokenEvent,
     TokenStatus,
 )
+from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
 from tests.convai_tokens.admin.rows import (
     SESSIONS,
@@ -42,19 +43,19 @@ pytestmark = pytest.mark.django_db
 
 def test_the_token_list_tells_how_each_token_stands(auditor: Client) -> None:
     session = make_session()
-    expires = timezone.now() + timedelta(minutes=30)
+    expires = utc_now() + timedelta(minutes=30)
     make_token(session, "active-one", expires_at=expires)
     owed = make_token(
         make_session(
             "learner-2",
             device="headset-9",
             stack="session",
-            ended_at=timezone.now(),
+            ended_at=utc_now(),
             end_reason=EndReason.PASSWORD_CHANGED,
         ),
         "owed-one",
         status=TokenStatus.REVOKING,
-        owed_since=timezone.now() - timedelta(hours=2),
+        owed_since=utc_now() - timedelta(hours=2),
     )
 
     content = auditor.get(TOKENS).content.decode()
@@ -161,7 +162,7 @@ def test_a_revoked_token_is_dead_at_convai_and_the_learner_goes_on(
 def test_dead_tokens_are_left_out_and_the_page_says_so(revoker: Client) -> None:
     session = make_session()
     live = make_token(session, "live")
-    dead = make_token(session, "dead", status=TokenStatus.REVOKED, revoked_at=timezone.now())
+    dead = make_token(session, "dead", status=TokenStatus.REVOKED, revoked_at=utc_now())
 
     asked = act(revoker, TOKENS, "revoke_selected", live, dead)
     content = asked.content.decode()

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from convai_tokens.conf import app_settings
 from convai_tokens.lifecycle import issuing
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenStatus
+from convai_tokens.models.moments import utc_now
 
 SOME_SECONDS = timedelta(seconds=30)
 
@@ -45,7 +45,7 @@ def test_where_the_clocks_differ_the_client_is_told_convais_time_and_the_row_has
     convai: Any, learner: Any, log_in: Any, ahead: timedelta
 ) -> None:
     def assert_an_hour(shown: str, seconds: int, row: ConvaiToken) -> None:
-        an_hour_from_now = timezone.now() + timedelta(hours=1)
+        an_hour_from_now = utc_now() + timedelta(hours=1)
         assert abs(datetime.fromisoformat(shown) - an_hour_from_now - ahead) < SOME_SECONDS
         assert abs(timedelta(seconds=seconds) - timedelta(hours=1)) < SOME_SECONDS
         assert row.expires_at is not None

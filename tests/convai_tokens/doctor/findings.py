@@ -6,11 +6,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils import timezone
-
 from convai_tokens.doctor.examination import examine
 from convai_tokens.doctor.step import Finding, Status, Step, take
 from convai_tokens.models import ConvaiToken
+from convai_tokens.models.moments import utc_now
 
 KEY = "CANARY-KEY-5d41402abc4b2a76b9719d911017c592"  # the suite's API_KEY
 PREFIX = "CANARYTOKEN"  # of the token values in these tests
@@ -43,12 +42,12 @@ MakeToken = Callable[..., ConvaiToken]
 
 
 def ago(**period: float) -> datetime:
-    return timezone.now() - timedelta(**period)
+    return utc_now() - timedelta(**period)
 
 
 def make_owed(make: MakeToken, **fields: Any) -> ConvaiToken:
     """Make a token whose revocation is owed and due since now, unless told otherwise."""
-    now = timezone.now()
+    now = utc_now()
     return make(**{"status": "revoking", "owed_since": now, "next_attempt_at": now, **fields})
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from django.db import connections
-from django.utils import timezone
 
 from convai_tokens.doctor import installation
 from convai_tokens.models import ConvaiToken
+from convai_tokens.models.moments import utc_now
 from tests.convai_tokens.doctor.findings import (
     FAILED,
     KEY,
@@ -167,7 +167,7 @@ def test_the_newest_and_the_oldest_and_all_owed_values_are_opened(
     monkeypatch.setattr(installation, "SAMPLE", 1)
     monkeypatch.setattr(installation, "MOST_OWED", 2)
     tokens = [
-        token_row(status="active", expires_at=timezone.now() + timedelta(minutes=minutes))
+        token_row(status="active", expires_at=utc_now() + timedelta(minutes=minutes))
         for minutes in range(5)
     ]
     for hours in (3, 2, 1):

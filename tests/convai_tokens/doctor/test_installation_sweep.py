@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.utils import timezone
 
 from convai_tokens.doctor import installation
 from convai_tokens.doctor.step import (
@@ -15,6 +14,7 @@ from convai_tokens.doctor.step import (
 )
 from convai_tokens.lifecycle.sweep import SEEN_KEY
 from convai_tokens.models import TokenEvent
+from convai_tokens.models.moments import utc_now
 from tests.convai_tokens.doctor.findings import (
     FAILED,
     OK,
@@ -44,7 +44,7 @@ def test_nothing_owed_is_ok() -> None:
 def test_what_is_owed_is_judged_by_its_age(
     age: timedelta, status: Status, token_row: MakeToken
 ) -> None:
-    make_owed(token_row, owed_since=timezone.now() - age, last_error="convai_timeout: No answer.")
+    make_owed(token_row, owed_since=utc_now() - age, last_error="convai_timeout: No answer.")
     make_owed(token_row)
 
     finding = installation.owed()
@@ -58,7 +58,7 @@ def test_what_is_owed_is_judged_by_its_age(
 
 def test_what_is_owed_tells_when_its_next_try_is(token_row: MakeToken) -> None:
     """As after a 429 with a long Retry-After: all else is ok by then."""
-    later = timezone.now() + timedelta(minutes=40)
+    later = utc_now() + timedelta(minutes=40)
     make_owed(token_row, owed_since=ago(hours=1), next_attempt_at=later)
 
     assert "Its next try is in 40 min." in installation.owed().detail
@@ -147,7 +147,7 @@ def test_the_sweep_is_judged_by_when_it_came_to_its_end(
     if age is None:
         cache.delete(SEEN_KEY)
     else:
-        cache.set(SEEN_KEY, timezone.now() - age)
+        cache.set(SEEN_KEY, utc_now() - age)
 
     finding = installation.sweep()
 

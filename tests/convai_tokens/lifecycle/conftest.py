@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
+from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
 from tests.builders import make_session
 
@@ -20,7 +20,7 @@ def old_session(learner: Any) -> Callable[..., LearnerSession]:
     """Make a session of 200 days ago with one token in a given state."""
 
     def make(**fields: Any) -> LearnerSession:
-        then = timezone.now() - timedelta(days=200)
+        then = utc_now() - timedelta(days=200)
         session = make_session(learner, started_at=then, ended_at=then)
         token = ConvaiToken.objects.create(session=session, generated_at=then, **fields)
         if fields.get("sealed"):

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import connection
-from django.utils import timezone
 
 from convai_tokens.lifecycle import clock, sweep
 from convai_tokens.models import TokenStatus
+from convai_tokens.models.moments import utc_now
 from tests.builders import make_session
 
 
@@ -21,7 +21,7 @@ def test_on_one_machine_they_agree(db: None) -> None:
 
 @pytest.mark.parametrize("off", [timedelta(minutes=3), -timedelta(hours=26)])
 def test_a_difference_is_measured_where_there_are_two(db: None, off: timedelta) -> None:
-    with time_machine.travel(timezone.now() + off):
+    with time_machine.travel(utc_now() + off):
         ahead = clock.host_ahead()
 
     expected = off if connection.vendor in clock.STATEMENTS else timedelta()
@@ -37,14 +37,12 @@ def test_while_they_differ_the_sweep_revokes_and_does_nothing_that_time_decides(
     off: timedelta,
 ) -> None:
     monkeypatch.setattr(sweep, "host_ahead", lambda: off)
-    generating = make_session(learner).tokens.create(
-        generated_at=timezone.now() - timedelta(minutes=10)
-    )
+    generating = make_session(learner).tokens.create(generated_at=utc_now() - timedelta(minutes=10))
     owed = make_session(learner, username="gone").tokens.create(
         status=TokenStatus.REVOKING,
         sealed="v1.of-another-key",
-        owed_since=timezone.now() - timedelta(days=2),
-        next_attempt_at=timezone.now() + timedelta(hours=1),
+        owed_since=utc_now() - timedelta(days=2),
+        next_attempt_at=utc_now() + timedelta(hours=1),
     )
 
     report = sweep.sweep(workers=1)

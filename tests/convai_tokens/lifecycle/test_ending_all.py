@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from convai_tokens import api
 from convai_tokens.exceptions import SessionEnded
@@ -24,6 +23,7 @@ from convai_tokens.models import (
     TokenEvent,
     TokenStatus,
 )
+from convai_tokens.models.moments import utc_now
 from tests.builders import make_session
 
 FEW = 3
@@ -39,7 +39,7 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 def many(learner: Any) -> list[LearnerSession]:
     """Open sessions of the learner, more than a request may wait for; the last has a live token."""
     sessions = [make_session(learner, stack="session") for _ in range(6)]
-    alive = {"sealed": "x", "expires_at": timezone.now() + timedelta(hours=1)}
+    alive = {"sealed": "x", "expires_at": utc_now() + timedelta(hours=1)}
     ConvaiToken.objects.create(session=sessions[-1], status=TokenStatus.ACTIVE, **alive)
     return sessions
 
@@ -73,7 +73,7 @@ def test_of_many_those_with_live_tokens_end_at_once(
 def test_whatever_may_be_alive_counts_as_live(
     learner: Any, many: list[LearnerSession], status: str
 ) -> None:
-    token = {"sealed": "" if status == "generating" else "x", "next_attempt_at": timezone.now()}
+    token = {"sealed": "" if status == "generating" else "x", "next_attempt_at": utc_now()}
     ConvaiToken.objects.create(session=many[0], status=status, **token)
 
     end_sessions_of_user(learner.pk, EndReason.API)
@@ -167,7 +167,7 @@ def test_a_deleted_users_rows_lose_the_user_and_keep_the_name(
     learner.delete()
 
     assert not LearnerSession.objects.open().exists()
-    LearnerSession.objects.filter(pk=many[0].pk).update(ended_at=timezone.now())
+    LearnerSession.objects.filter(pk=many[0].pk).update(ended_at=utc_now())
     sweep(workers=1)
     rows = LearnerSession.objects.all()
     assert {(row.user_id, row.username) for row in rows} == {(None, "learner")}
@@ -209,7 +209,7 @@ def test_a_login_in_the_same_django_session_starts_another_learner_session(
 def test_unseen_sessions_cannot_go_on_either(
     convai: Any, learner: Any, many: list[LearnerSession]
 ) -> None:
-    unseen = make_session(learner, ended_at=timezone.now(), end_reason=EndReason.UNSEEN)
+    unseen = make_session(learner, ended_at=utc_now(), end_reason=EndReason.UNSEEN)
 
     end_sessions_of_user(learner.pk, EndReason.API)
 

@@ -11,7 +11,6 @@ import pytest
 import time_machine
 from django.db import connections
 from django.test import Client
-from django.utils import timezone
 
 from convai_tokens.convai.client import forget_client, get_client
 from convai_tokens.exceptions import ConvaiUnavailable, LearnerLimited, SessionEnded
@@ -20,6 +19,7 @@ from convai_tokens.lifecycle.ending import end_session
 from convai_tokens.lifecycle.rate import HOUR, give_back_to_rate, take_from_rate
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, EndReason, LearnerRate
+from convai_tokens.models.moments import utc_now
 from tests.builders import open_breaker_whose_pause_is_over, open_session
 
 Settings = Callable[..., None]
@@ -62,7 +62,7 @@ def test_who_waits_as_told_gets_a_token_and_a_moment_earlier_none(
 ) -> None:
     convai_settings(LEARNER_RATE=2)
     session = open_session(learner)
-    start = timezone.now()
+    start = utc_now()
     with time_machine.travel(start, tick=False) as clock:
         issuing.generate(session)
         clock.shift(60)
@@ -85,7 +85,7 @@ def test_after_an_hour_the_whole_allowance_is_free_again(
     learner: Any, convai_settings: Settings
 ) -> None:
     convai_settings(LEARNER_RATE=4)
-    start = timezone.now()
+    start = utc_now()
     for moment in (start, start + HOUR, start + 5 * HOUR):
         with time_machine.travel(moment, tick=False):
             assert taken(learner, 6) == 4
@@ -184,9 +184,7 @@ def test_an_allowance_that_is_free_again_is_swept_away(
     convai: Any, learner: Any, make_user: Callable[..., Any]
 ) -> None:
     take_from_rate(learner.pk)
-    LearnerRate.objects.create(
-        user=make_user("another-learner"), used_until=timezone.now() - 2 * HOUR
-    )
+    LearnerRate.objects.create(user=make_user("another-learner"), used_until=utc_now() - 2 * HOUR)
 
     sweep(workers=1)
 

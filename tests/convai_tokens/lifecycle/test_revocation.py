@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import time_machine
 from django.test import Client
-from django.utils import timezone
 
 from convai_tokens.convai.client import forget_client, get_client
 from convai_tokens.exceptions import ConvaiRefused, ErrorCode
 from convai_tokens.lifecycle import revocation
 from convai_tokens.lifecycle.sealing import seal
 from convai_tokens.models import ConvaiToken, TokenStatus
+from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
 from tests.builders import make_session
 
@@ -26,7 +26,7 @@ def owed(db: None, learner: Any, convai_settings: Callable[..., None]) -> Callab
     convai_settings(DISPATCHER=lambda token_ids: None)
 
     def make(count: int) -> None:
-        now = timezone.now()
+        now = utc_now()
         session = make_session(learner)
         for number in range(count):
             token = ConvaiToken.objects.create(
@@ -70,7 +70,7 @@ def test_an_attempt_at_many_claims_no_more_than_its_lease_is_long_enough_for(
     revoke = revocation.revoke_claimed
 
     def noted(token: ConvaiToken) -> str | None:
-        claimed.append(ConvaiToken.objects.filter(claimed_until__gt=timezone.now()).count())
+        claimed.append(ConvaiToken.objects.filter(claimed_until__gt=utc_now()).count())
         return revoke(token)
 
     monkeypatch.setattr(revocation, "revoke_claimed", noted)
@@ -84,16 +84,14 @@ def test_an_attempt_at_many_claims_no_more_than_its_lease_is_long_enough_for(
 def test_the_longest_due_come_first(owed: Callable[[int], None]) -> None:
     owed(3)
     last = ConvaiToken.objects.order_by("-pk")[0]
-    ConvaiToken.objects.filter(pk=last.pk).update(
-        next_attempt_at=timezone.now() - timedelta(hours=1)
-    )
+    ConvaiToken.objects.filter(pk=last.pk).update(next_attempt_at=utc_now() - timedelta(hours=1))
 
     assert [token.pk for token in revocation.claim(1)] == [last.pk]
 
 
 def test_what_is_not_due_yet_is_not_claimed(owed: Callable[[int], None]) -> None:
     owed(1)
-    ConvaiToken.objects.update(next_attempt_at=timezone.now() + timedelta(seconds=5))
+    ConvaiToken.objects.update(next_attempt_at=utc_now() + timedelta(seconds=5))
 
     assert revocation.claim(1) == []
 
@@ -103,7 +101,7 @@ def test_a_late_worker_does_not_undo_what_another_has_noted(
 ) -> None:
     owed(1)
     [late] = revocation.claim(1)
-    with time_machine.travel(timezone.now() + revocation.LEASE + timedelta(seconds=1)):
+    with time_machine.travel(utc_now() + revocation.LEASE + timedelta(seconds=1)):
         [other] = revocation.claim(1)
         convai.set(faults={"503": 1})
         forget_client()
@@ -119,7 +117,7 @@ def test_a_late_success_counts_whoever_holds_the_lease(
 ) -> None:
     owed(1)
     [late] = revocation.claim(1)
-    with time_machine.travel(timezone.now() + revocation.LEASE + timedelta(seconds=1)):
+    with time_machine.travel(utc_now() + revocation.LEASE + timedelta(seconds=1)):
         revocation.claim(1)
         revocation.revoke_claimed(late)
 
@@ -141,7 +139,7 @@ def test_an_open_breaker_is_no_attempt(convai: Any, owed: Callable[[int], None])
     ]
     assert not ConvaiToken.objects.filter(claimed_until__isnull=False).exists()
     # What was not called for is still due, for a process that may know Convai to be well.
-    assert ConvaiToken.objects.due(timezone.now()).count() == 1
+    assert ConvaiToken.objects.due(utc_now()).count() == 1
 
 
 def test_retry_after_is_honoured(convai: Any, owed: Callable[[int], None]) -> None:
@@ -152,7 +150,7 @@ def test_retry_after_is_honoured(convai: Any, owed: Callable[[int], None]) -> No
 
     token = ConvaiToken.objects.get()
     assert token.next_attempt_at is not None
-    assert token.next_attempt_at > timezone.now() + timedelta(seconds=295)
+    assert token.next_attempt_at > utc_now() + timedelta(seconds=295)
     assert token.last_error.startswith("convai_rate_limited")
 
 
@@ -169,10 +167,10 @@ def test_an_expired_token_rejected_without_a_reason_counts_as_gone_after_three_s
     convai: Any, owed: Callable[[int], None]
 ) -> None:
     owed(1)
-    ConvaiToken.objects.update(expires_at=timezone.now())
+    ConvaiToken.objects.update(expires_at=utc_now())
     convai.set(faults={"403": 1}, error_text="no")
 
-    with time_machine.travel(timezone.now()) as clock:
+    with time_machine.travel(utc_now()) as clock:
         seen = []
         for _ in range(3):
             revocation.attempt([ConvaiToken.objects.get().pk])
@@ -194,7 +192,7 @@ def test_a_live_token_stays_owed_however_often_something_rejects_it_without_a_re
     log_in()
     convai.set(faults={status: 1}, error_text="no")
     client.post("/logout/json/")
-    with time_machine.travel(timezone.now()) as clock:
+    with time_machine.travel(utc_now()) as clock:
         for _ in range(5):
             clock.shift(600)
             revocation.attempt([ConvaiToken.objects.get().pk])
@@ -203,7 +201,7 @@ def test_a_live_token_stays_owed_however_often_something_rejects_it_without_a_re
     assert token.last_error.startswith("token_rejected")
 
     convai.set(faults={})
-    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+    with time_machine.travel(utc_now() + timedelta(hours=1)):
         revocation.attempt([token.pk])
 
     assert ConvaiToken.objects.get().status == TokenStatus.REVOKED
@@ -214,10 +212,10 @@ def test_rejections_before_the_end_of_a_tokens_time_do_not_count_towards_its_dea
     convai: Any, owed: Callable[[int], None]
 ) -> None:
     owed(1)
-    ConvaiToken.objects.update(expires_at=timezone.now() + timedelta(minutes=59))
+    ConvaiToken.objects.update(expires_at=utc_now() + timedelta(minutes=59))
     convai.set(faults={"403": 1}, error_text="no")
 
-    with time_machine.travel(timezone.now()) as clock:
+    with time_machine.travel(utc_now()) as clock:
         seen = []
         for _ in range(8):
             clock.shift(900)
@@ -233,11 +231,11 @@ def test_the_tries_of_what_hardly_helps_are_spaced_up_to_ten_minutes(
     convai: Any, owed: Callable[[int], None]
 ) -> None:
     owed(1)
-    ConvaiToken.objects.update(attempts=30, expires_at=timezone.now() + timedelta(hours=1))
+    ConvaiToken.objects.update(attempts=30, expires_at=utc_now() + timedelta(hours=1))
     convai.set(faults={"403": 1}, error_text="no")
 
     revocation.attempt([ConvaiToken.objects.get().pk])
 
     due = ConvaiToken.objects.get().next_attempt_at
     assert due is not None
-    assert timedelta(minutes=4) < due - timezone.now() < timedelta(minutes=10)
+    assert timedelta(minutes=4) < due - utc_now() < timedelta(minutes=10)

@@ -13,13 +13,13 @@ import time_machine
 from django.core.cache import cache
 from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from convai_tokens.convai.client import forget_client, get_client
 from convai_tokens.lifecycle import sweep as sweeping
 from convai_tokens.lifecycle.revocation import CLAIM, revoke_claimed
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenStatus
+from convai_tokens.models.moments import utc_now
 from tests.builders import open_breaker, open_breaker_whose_pause_is_over
 
 MakeTokens = Callable[[int], None]
@@ -94,7 +94,7 @@ def test_an_outage_does_not_grow_the_attempts_of_a_token_claimed_by_nobody(
 ) -> None:
     make_owed_tokens(1)
     convai.set(reset=True)
-    with time_machine.travel(timezone.now()) as clock:
+    with time_machine.travel(utc_now()) as clock:
         for _ in range(4):
             clock.shift(3600)
             forget_client()
@@ -258,7 +258,7 @@ def test_what_is_owed_beyond_the_horizon_gets_one_more_try_before_it_lapses(
 ) -> None:
     """As after a weekend without any sweep."""
     make_owed_tokens(1)
-    ConvaiToken.objects.update(owed_since=timezone.now() - timedelta(hours=30))
+    ConvaiToken.objects.update(owed_since=utc_now() - timedelta(hours=30))
 
     report = sweep(workers=1)
 
@@ -269,7 +269,7 @@ def test_nothing_lapses_while_the_time_of_a_pass_is_too_short_to_try_it(
     convai: Any, make_owed_tokens: MakeTokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_owed_tokens(3)
-    ConvaiToken.objects.update(owed_since=timezone.now() - timedelta(hours=30))
+    ConvaiToken.objects.update(owed_since=utc_now() - timedelta(hours=30))
     monkeypatch.setattr(sweeping, "REVOKE_FOR", 0.0)
 
     report = sweep(workers=1)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
-
 from convai_tokens.lifecycle.taking import take
 from convai_tokens.models import ConvaiToken, TokenStatus
+from convai_tokens.models.moments import utc_now
 from tests.builders import make_session
 
 
 def test_a_row_that_has_changed_since_the_look_is_not_taken(learner: Any) -> None:
     session = make_session(learner)
-    past = timezone.now() - timedelta(minutes=1)
+    past = utc_now() - timedelta(minutes=1)
     token = ConvaiToken.objects.create(session=session, status=TokenStatus.ACTIVE, expires_at=past)
-    passed = ConvaiToken.objects.filter(status=TokenStatus.ACTIVE, expires_at__lte=timezone.now())
+    passed = ConvaiToken.objects.filter(status=TokenStatus.ACTIVE, expires_at__lte=utc_now())
     found = list(passed)
-    future = timezone.now() + timedelta(hours=1)
+    future = utc_now() + timedelta(hours=1)
     ConvaiToken.objects.filter(pk=token.pk).update(expires_at=future)
 
     assert found == [token]

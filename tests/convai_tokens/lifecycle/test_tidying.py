@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.core.exceptions import FieldDoesNotExist
 from django.db import transaction
-from django.utils import timezone
 
 from convai_tokens.exceptions import SessionEnded
 from convai_tokens.lifecycle import tidying
@@ -24,6 +23,7 @@ from convai_tokens.models import (
     TokenEvent,
     TokenStatus,
 )
+from convai_tokens.models.moments import utc_now
 from tests.builders import make_session
 
 
@@ -32,11 +32,11 @@ def test_expired_tokens_are_marked_in_batches(
 ) -> None:
     monkeypatch.setattr(tidying, "BATCH", 3)
     session = make_session(learner)
-    past = timezone.now() - timedelta(minutes=1)
+    past = utc_now() - timedelta(minutes=1)
     for _ in range(7):
         ConvaiToken.objects.create(session=session, status=TokenStatus.ACTIVE, expires_at=past)
     ConvaiToken.objects.create(
-        session=session, status=TokenStatus.ACTIVE, expires_at=timezone.now() + timedelta(minutes=1)
+        session=session, status=TokenStatus.ACTIVE, expires_at=utc_now() + timedelta(minutes=1)
     )
 
     assert sweep(workers=1).expired == 7
@@ -60,7 +60,7 @@ def test_what_is_owed_or_alive_is_never_purged(
     convai: Any, old_session: Callable[..., LearnerSession]
 ) -> None:
     convai.set(faults={"503": 1})
-    now = timezone.now()
+    now = utc_now()
     old_session(status=TokenStatus.REVOKING, sealed="x", owed_since=now, next_attempt_at=now)
     old_session(status=TokenStatus.ACTIVE, sealed="x", expires_at=now + timedelta(hours=1))
     old_session(status=TokenStatus.EXPIRED, sealed="x", expires_at=now)
@@ -97,7 +97,7 @@ DAYS_AGO = timedelta(days=2)
 
 
 def test_a_session_that_had_no_token_for_a_day_is_no_longer_open(learner: Any) -> None:
-    began = timezone.now() - DAYS_AGO
+    began = utc_now() - DAYS_AGO
     unseen = make_session(learner, key_id=key_ids()[0], started_at=began)
     ConvaiToken.objects.create(session=unseen, status="revoked", generated_at=began)
     without_any = make_session(learner, key_id=key_ids()[0], started_at=began)
@@ -113,18 +113,18 @@ def test_a_session_that_had_no_token_for_a_day_is_no_longer_open(learner: Any) -
 @pytest.mark.parametrize(
     "token",
     [
-        {"status": "active", "sealed": "x", "expires_at": timezone.now() + timedelta(hours=99)},
+        {"status": "active", "sealed": "x", "expires_at": utc_now() + timedelta(hours=99)},
         {"status": "generating"},
         {"status": "revoking", "sealed": "x"},
         {"status": "expired", "sealed": "x"},
-        {"status": "revoked", "generated_at": timezone.now() - timedelta(hours=23)},
+        {"status": "revoked", "generated_at": utc_now() - timedelta(hours=23)},
     ],
     ids=lambda token: token["status"],
 )
 def test_a_session_whose_token_may_live_or_was_generated_of_late_stays_open(
     learner: Any, token: dict[str, Any]
 ) -> None:
-    session = make_session(learner, key_id=key_ids()[0], started_at=timezone.now() - DAYS_AGO)
+    session = make_session(learner, key_id=key_ids()[0], started_at=utc_now() - DAYS_AGO)
     began = {"generated_at": session.started_at}
     ConvaiToken.objects.create(session=session, **began | token)
 
@@ -132,7 +132,7 @@ def test_a_session_whose_token_may_live_or_was_generated_of_late_stays_open(
 
 
 def test_a_session_that_is_seen_again_goes_on(convai: Any, learner: Any) -> None:
-    session = make_session(learner, key_id=key_ids()[0], started_at=timezone.now() - DAYS_AGO)
+    session = make_session(learner, key_id=key_ids()[0], started_at=utc_now() - DAYS_AGO)
     tidying.end_unseen(lambda: False)
     session.refresh_from_db()
 
@@ -146,7 +146,7 @@ def test_a_session_that_is_seen_again_goes_on(convai: Any, learner: Any) -> None
 
 
 def test_a_session_that_ended_while_it_was_unseen_does_not_go_on(convai: Any, learner: Any) -> None:
-    session = make_session(learner, key_id=key_ids()[0], started_at=timezone.now() - DAYS_AGO)
+    session = make_session(learner, key_id=key_ids()[0], started_at=utc_now() - DAYS_AGO)
     tidying.end_unseen(lambda: False)
 
     assert end_session(session.pk, EndReason.LOGOUT)
@@ -160,7 +160,7 @@ def test_a_session_that_ended_of_late_stays_however_long_ago_it_began(
     old_session: Callable[..., LearnerSession],
 ) -> None:
     session = old_session(status=TokenStatus.REVOKED)
-    LearnerSession.objects.update(ended_at=timezone.now())
+    LearnerSession.objects.update(ended_at=utc_now())
     TokenEvent.objects.create(session=session, kind="session_ended")
 
     sweep(workers=1)
@@ -196,7 +196,7 @@ def test_a_stop_is_heard_between_the_batches_of_every_step(
 ) -> None:
     monkeypatch.setattr(tidying, "BATCH", 2)
     session = make_session(learner)
-    past = timezone.now() - timedelta(minutes=1)
+    past = utc_now() - timedelta(minutes=1)
     for _ in range(6):
         ConvaiToken.objects.create(session=session, status=TokenStatus.ACTIVE, expires_at=past)
     asked: list[int] = []
@@ -207,7 +207,7 @@ def test_a_stop_is_heard_between_the_batches_of_every_step(
 
     assert tidying.expire(stopped) == 2
 
-    past = timezone.now() - timedelta(days=200)
+    past = utc_now() - timedelta(days=200)
     for fields in (
         {"status": TokenStatus.GENERATING},
         {

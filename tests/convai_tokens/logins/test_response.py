@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import Client, RequestFactory
-from django.utils import timezone
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
 
@@ -22,6 +21,7 @@ from convai_tokens.lifecycle.storing import Issued
 from convai_tokens.logins.response import put_in_place
 from convai_tokens.middleware import ConvaiTokenMiddleware
 from convai_tokens.models import ConvaiToken, LearnerSession
+from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
 from tests.builders import open_breaker, serve_login
 
@@ -181,7 +181,7 @@ def test_a_shape_of_the_lmss_own_holds_the_token_only_once_it_is_written(
 
 def test_a_token_stays_itself_within_json() -> None:
     value = 'with "quotes", a \\ and <b>'
-    issued = Issued(ConvaiToken(), Secret(value), timezone.now())
+    issued = Issued(ConvaiToken(), Secret(value), utc_now())
     response = JsonResponse({"token": issued.stand_in})
 
     put_in_place(issued, response)

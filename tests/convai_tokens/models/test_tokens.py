@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from convai_tokens.models import (
     ConvaiToken,
     TokenStatus,
 )
+from convai_tokens.models.moments import utc_now
 from tests.builders import make_session
 
 
@@ -41,7 +41,7 @@ def test_a_status_moves_from_where_it_may_and_from_nowhere_else(learner: Any) ->
 def test_an_owed_revocation_is_due_when_its_time_has_come_and_nobody_holds_it(
     changes: dict[str, Any], is_due: bool, learner: Any
 ) -> None:
-    now = timezone.now()
+    now = utc_now()
     fields = {"status": TokenStatus.REVOKING, "sealed": "v1.x", "next_attempt_at": now, **changes}
     fields = {
         name: now + value if isinstance(value, timedelta) else value
