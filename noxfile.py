@@ -49,21 +49,25 @@ def missing(session: nox.Session, what: str) -> NoReturn:
     session.skip(what)
 
 
-def suite(session: nox.Session) -> None:
+def suite(session: nox.Session, **environment: str) -> None:
     session.run("python", "-m", "django", "--version")
     session.run(
         *("python", "manage.py", "makemigrations", "--check", "--dry-run"),
         env={"DJANGO_DEBUG": "1", "CONVAI_API_KEY": "unused"},
     )
     # The crash reporters take a minute, and `make test` has tried them.
-    session.run("python", *PYTEST, "--ignore=tests/reporters", *session.posargs)
+    apart = "--ignore=tests/reporters"
+    session.run("python", *PYTEST, apart, *session.posargs, env=environment)
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
-    """The suite on each Python, with the Django that requirements.txt has for it."""
+    """The suite on each Python, with the Django that requirements.txt has for it.
+
+    Once as a site without time zones, whose clock isn't UTC.
+    """
     session.install("-r", "requirements-dev.txt")
-    suite(session)
+    suite(session, USE_TZ="0" if session.python == "3.12" else "1")
 
 
 @nox.session(python="3.11")
@@ -119,6 +123,9 @@ def on_database(session: nox.Session, url: str) -> None:
         missing(session, str(why).strip())
     apart = [f"--ignore=tests/{name}" for name in NO_DATABASE]
     session.run(PYTHON, *PYTEST, *apart, *session.posargs, env=database, external=True)
+    # What must hold whatever the site's settings: without time zones too.
+    without = {**database, "USE_TZ": "0"}
+    session.run(PYTHON, *PYTEST, "tests/promises", env=without, external=True)
     # By itself, for it kills processes and measures time.
     chaos = ["-m", "pytest", "-q", "tests/benchmarks/test_chaos.py"]
     session.run(PYTHON, *chaos, env={**database, "CHAOS": "1"}, external=True)

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 
 from .conf import app_settings
-from .exceptions import ConvaiTokensError, NotAuthenticated
+from .exceptions import ConvaiTokensError, NotAuthenticated, TransactionOpen
 from .lifecycle.ending import end_sessions
 from .lifecycle.ending_all import end_sessions_of_user, write_end
 from .lifecycle.issuing import generate
@@ -87,8 +87,9 @@ def issue_token(request: HttpRequest | Request) -> dict[str, Any]:
     ``apiAuthToken`` None and ``error`` where there is none. The response of the view is marked as
     one that no cache may keep. Waits for Convai up to ``LOGIN_BUDGET`` seconds.
 
-    Raises ``RuntimeError`` within a transaction, since that would be open while Convai is being
-    called: under ``ATOMIC_REQUESTS`` decorate the view with ``transaction.non_atomic_requests``.
+    Raises ``TransactionOpen``, a ``RuntimeError``, within a transaction, since that would be open
+    while Convai is being called: under ``ATOMIC_REQUESTS`` decorate the view with
+    ``transaction.non_atomic_requests``.
     """
     http = http_request(request)
     note_token_in_page(http)
@@ -99,6 +100,8 @@ def issue_token(request: HttpRequest | Request) -> dict[str, Any]:
         session, opener = open_for_request(http, user, credential_of_request(request))
         issued = generate(session, opener=opener, budget=app_settings.LOGIN_BUDGET)
         return fields(issued_block(user, issued)) | {"apiAuthToken": issued.value.reveal()}
+    except TransactionOpen:
+        raise  # a mistake in the view, to be seen while it is written
     except (ConvaiTokensError, ImproperlyConfigured) as error:
         return fields(failed_block(user, told(error)))
 

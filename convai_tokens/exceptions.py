@@ -168,6 +168,10 @@ class Misconfigured(ConvaiTokensError):
     pause = 60.0
 
 
+class TransactionOpen(Misconfigured, RuntimeError):
+    """A transaction is open, or autocommit is off: it would be open while Convai is called."""
+
+
 class TokenRejected(ConvaiTokensError):
     """Convai rejected one token with an answer that doesn't say why; gone, if it has expired."""
 

@@ -20,6 +20,7 @@ from django.http import HttpRequest
 from .conf import AppSettings, app_settings
 from .exceptions import ConvaiTokensError, EndUserBlank, Misconfigured
 from .lifecycle.storing import Issued
+from .models import username_of
 
 logger = logging.getLogger("convai_tokens")
 
@@ -145,9 +146,9 @@ def everybody(request: HttpRequest, user: AbstractBaseUser) -> bool:
 
 
 def end_user(user: AbstractBaseUser) -> tuple[str, str]:
-    """Return the user's primary key and full name, or username: the default ``END_USER``."""
+    """Return the primary key, and full name, username or key again: the default ``END_USER``."""
     full_name = getattr(user, "get_full_name", str)()
-    return str(user.pk), full_name.strip() or user.get_username()
+    return str(user.pk), full_name.strip() or username_of(user) or str(user.pk)
 
 
 def named_end_user(user: AbstractBaseUser) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from django.core.checks import CheckMessage
 
-from . import configuration, engines, site, stacks
+from . import configuration, databases, engines, site, stacks
 
 TAG = "convai_tokens"  # for manage.py check --tag
 Check = Callable[..., list[CheckMessage]]
@@ -23,7 +23,10 @@ CHECKS: tuple[Check, ...] = (
     site.check_middleware,
     engines.check_task_engine,
     site.check_urls,
-    site.check_isolation,
+    databases.check_isolation,
+    databases.check_autocommit,
+    databases.check_router,
+    databases.check_transactions,
     site.check_session_engine,
     stacks.check_authentication_classes,
     stacks.check_stacks,

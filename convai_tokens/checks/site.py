@@ -8,11 +8,8 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
-from django.db import connections
 from django.urls import URLResolver, get_resolver
 from django.utils.module_loading import import_string
-
-from ..models import database
 
 MIDDLEWARE = "convai_tokens.middleware.ConvaiTokenMiddleware"
 TOKEN_VIEW = "convai_tokens.views.TokenView"  # noqa: S105 - a class's name
@@ -133,26 +130,5 @@ def check_session_engine(
             "or a clean-up deletes is not: its token lives until it expires. Where that matters, "
             "call convai_tokens.api.end_session() there; else silence this check.",
             id="convai_tokens.W020",
-        )
-    ]
-
-
-def check_isolation(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """W015: transactions that don't see what others have committed since they began."""
-    connection = connections[database()]
-    options = connection.settings_dict.get("OPTIONS", {})
-    if connection.vendor not in ("mysql", "postgresql") or "isolation_level" not in options:
-        return []  # Django's own choice, or PostgreSQL's: read committed
-    level = options["isolation_level"]
-    name = str(getattr(level, "name", level)).replace("_", " ").lower()
-    if name == "read committed":
-        return []
-    return [
-        Warning(
-            f"The database {database()!r} runs at another isolation level than READ COMMITTED.",
-            hint="A logout would overlook the token that a request in parallel has just got, or be "
-            "refused by the database. "
-            "Remove OPTIONS['isolation_level'], or set it to READ COMMITTED.",
-            id="convai_tokens.W015",
         )
     ]

@@ -12,7 +12,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.dispatch import Signal
 
-from ..models import ConvaiToken, EventKind, TokenEvent, database
+from ..models import ConvaiToken, EventKind, TokenEvent, database, username_of
 
 P = ParamSpec("P")
 
@@ -38,7 +38,7 @@ def event(
     actor: AbstractBaseUser | None = None,
 ) -> TokenEvent:
     """Return an audit event that is to be added with others."""
-    by = {} if actor is None else {"actor_id": actor.pk, "actor_name": actor.get_username()[:254]}
+    by = {} if actor is None else {"actor_id": actor.pk, "actor_name": username_of(actor)}
     return TokenEvent(kind=kind, session_id=session_id, token_id=token_id, detail=detail, **by)
 
 

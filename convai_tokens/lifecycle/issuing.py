@@ -37,6 +37,7 @@ from . import storing
 from .audit import record, send_on_commit
 from .ending import mark_for_revocation
 from .opening import Opener, check_opener, insert
+from .outside import check_no_transaction, give_back_connections
 from .rate import give_back_to_rate, take_from_rate
 from .same_value import record_dead_with
 from .sealing import unseal
@@ -53,8 +54,9 @@ def generate(
     One that isn't stored yet starts with it; the ``opener`` is who it is for, and by what.
 
     Raises ``SessionEnded``, ``TokenSuperseded``, ``LearnerLimited``, ``ConvaiUnavailable`` or
-    ``ConvaiRefused``; and ``RuntimeError`` when a transaction is open.
+    ``ConvaiRefused``; and ``TransactionOpen``.
     """
+    check_no_transaction()
     deadline = None if budget is None else time.monotonic() + budget
     try:
         return _generate_once(session, opener, budget, again=False)
@@ -84,6 +86,7 @@ def _generate_once(
 
 
 def _call(client: ConvaiClient, token: ConvaiToken, left: float, *, again: bool) -> GeneratedToken:
+    give_back_connections()
     try:
         return client.generate(left, again=again)
     except ConvaiTokensError as error:
@@ -155,8 +158,9 @@ def extend(
     """Extend the newest live token of the session; the ``opener`` is who asks, and by what.
 
     Raises ``SessionEnded``, ``NoLiveToken``, ``TokenGone``, ``TokenRejected``, ``SealBroken``,
-    ``ConvaiUnavailable`` or ``ConvaiRefused``; and ``RuntimeError`` when a transaction is open.
+    ``ConvaiUnavailable`` or ``ConvaiRefused``; and ``TransactionOpen``.
     """
+    check_no_transaction()
     token = _newest_live(session)
     if opener:
         check_opener(session, opener, is_new=False)
@@ -164,6 +168,7 @@ def extend(
     client = get_client()
     try:
         with client.reserve(budget) as left:
+            give_back_connections()
             lifetime = client.extend(value, left)
     except TokenGone as error:
         gone = {"sealed": "", "revoked_at": datetime.now(UTC)}

@@ -16,6 +16,7 @@ from ..models import (
     LearnerSession,
     LearnerSessionQuerySet,
     database,
+    username_of,
 )
 from .audit import record
 from .credential import Credential, bearer_digests
@@ -40,7 +41,7 @@ def session_of(opener: Opener, device: str = "") -> LearnerSession:
     return LearnerSession.primary.filter(pk__in=credential.session_ids).first() or LearnerSession(
         id=credential.session_ids[0],
         user_id=user.pk,
-        username=user.get_username()[:254],
+        username=username_of(user),
         stack=credential.stack,
         credential_digest=credential.digest,
         key_id=key_ids()[0],

@@ -3,7 +3,7 @@
 Only ``lifecycle/`` changes their state. All times are aware UTC.
 """
 
-from .base import database
+from .base import database, username_of
 from .ends import EndOfSessions
 from .events import TokenEvent
 from .moments import MomentField
@@ -28,4 +28,5 @@ __all__ = [
     "TokenEvent",
     "TokenStatus",
     "database",
+    "username_of",
 ]

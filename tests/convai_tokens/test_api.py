@@ -133,7 +133,7 @@ def test_a_page_in_a_transaction_is_refused_before_convai_is_called(
 ) -> None:
     html_login(client)
 
-    with pytest.raises(RuntimeError, match="atomic"):
+    with pytest.raises(RuntimeError, match="A transaction is open"):
         client.get("/page/atomic/")
 
     assert convai.summary()["generated"] == 0

@@ -28,6 +28,7 @@ CODES = {
     "ConvaiPaused": "convai_unavailable",  # one more reason for the same advice to clients
     "ConvaiRefused": "convai_refused",
     "Misconfigured": "convai_misconfigured",
+    "TransactionOpen": "convai_misconfigured",  # of the same kind, for clients
     "TokenRejected": "token_rejected",
     "TokenGone": "token_gone",
     "SessionEnded": "session_ended",

@@ -145,3 +145,19 @@ def test_a_rolled_back_end_ends_nothing(
     assert set(reasons().values()) == {""}
     assert not ConvaiToken.objects.owed().exists()
     assert len(convai.live()) == 3
+
+
+@pytest.mark.parametrize("name", [4711, None], ids=str)
+def test_a_user_whose_name_is_no_text_logs_in_like_any_other(
+    convai: Any, learner: Any, log_in: Any, name: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(User, "get_username", lambda user: name)
+    monkeypatch.setattr(User, "get_full_name", lambda user: "")
+
+    block = log_in().json()["convai"]
+
+    text = "" if name is None else "4711"
+    shown = text or str(learner.pk)
+    assert block["apiAuthToken"]
+    assert (block["endUserId"], block["endUserName"]) == (str(learner.pk), shown)
+    assert LearnerSession.objects.get().username == text

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
@@ -86,8 +88,10 @@ def _chosen(options: dict[str, Any]) -> ConvaiTokenQuerySet:
     tokens = ConvaiToken.primary.all()
     if options["user"] is not None:
         users = get_user_model()
-        named = users._default_manager.filter(**{users.USERNAME_FIELD: options["user"]})
-        user_id = named.values_list("pk", flat=True).first()
+        user_id = None
+        with suppress(ValueError, ValidationError):  # names may be numbers, and this none
+            named = users._default_manager.filter(**{users.USERNAME_FIELD: options["user"]})
+            user_id = named.values_list("pk", flat=True).first()
         # By the name in the audit too: the user may have been renamed or deleted since.
         theirs = Q(session__username=options["user"])
         if user_id is not None:

@@ -7,7 +7,15 @@ from django.core.checks.registry import registry
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from convai_tokens.checks import CHECKS, DEPLOY_CHECKS, configuration, engines, site, stacks
+from convai_tokens.checks import (
+    CHECKS,
+    DEPLOY_CHECKS,
+    configuration,
+    databases,
+    engines,
+    site,
+    stacks,
+)
 from tests.convai_tokens.checks.messages import ConvaiSettings, ids
 
 pytestmark = pytest.mark.usefixtures("no_network_and_no_database")
@@ -31,7 +39,7 @@ def test_the_apps_own_checks_can_be_run_by_themselves(convai_settings: ConvaiSet
 
 
 def test_no_check_of_the_module_is_left_unbound() -> None:
-    modules = (configuration, engines, site, stacks)
+    modules = (configuration, databases, engines, site, stacks)
     written = {
         value
         for module in modules

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
@@ -16,8 +14,6 @@ from convai_tokens.views import TokenView
 from tests.convai_tokens.checks.messages import LONG_KEYS, SHARED_CACHE, ConvaiSettings, found, ids
 
 pytestmark = pytest.mark.usefixtures("no_network_and_no_database")
-
-Level = IntEnum("Level", ["READ_UNCOMMITTED", "READ_COMMITTED", "REPEATABLE_READ"])  # as psycopg's
 
 
 # E004, E005
@@ -141,42 +137,6 @@ def test_own_keys_and_a_shared_cache_are_accepted_for_deployment(
     settings.CACHES = SHARED_CACHE
 
     assert ids(deploy=True) == []
-
-
-# W015: isolation
-
-
-@pytest.mark.parametrize("vendor", ["mysql", "postgresql"])
-@pytest.mark.parametrize(
-    ("level", "told"),
-    [
-        ("read committed", []),
-        ("READ COMMITTED", []),
-        (Level.READ_COMMITTED, []),
-        (None, ["W015"]),  # MySQL: whatever the server has, and that is repeatable read
-        ("repeatable read", ["W015"]),
-        (Level.REPEATABLE_READ, ["W015"]),
-    ],
-    ids=str,
-)
-def test_w015_transactions_see_what_others_commit(
-    vendor: str, level: Any, told: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connection = connections["default"]
-    monkeypatch.setattr(connection, "vendor", vendor)
-    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"isolation_level": level})
-
-    assert ids() == told
-
-
-@pytest.mark.parametrize("vendor", ["mysql", "postgresql", "sqlite"])
-def test_w015_what_django_chooses_by_itself_is_right(
-    vendor: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections["default"], "vendor", vendor)
-    monkeypatch.setitem(connections["default"].settings_dict, "OPTIONS", {})
-
-    assert ids() == []
 
 
 # E022, W020
