@@ -36,7 +36,6 @@ LIMIT = 1.0  # seconds for 2,000
 MORE = 0.15  # seconds that a user's history may add
 TIMES = 3.0  # of clearsessions, those with a receiver that does nothing
 LIVE = 20  # sessions with a live token, of the many
-TURNS = 3
 
 
 def fill(user: Any, sessions: int, live: int, **fields: Any) -> list[Any]:
@@ -80,7 +79,7 @@ def seconds(action: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def at_once(sessions: int) -> bool:
+def at_once(sessions: int, turns: int) -> bool:
     """Measure the end of sessions that have a live token each."""
     from django.contrib.auth import get_user_model
     from django.db import transaction
@@ -105,7 +104,7 @@ def at_once(sessions: int) -> bool:
         learn_sizes()
         return seconds(end)
 
-    pairs = [(of(together), of(one_by_one)) for _ in range(TURNS)]
+    pairs = [(of(together), of(one_by_one)) for _ in range(turns)]
     took = median(first for first, _ in pairs)
     ratio = median(first / second for first, second in pairs)
     print(f"{sessions} learner sessions with a live token each end in")
@@ -113,7 +112,7 @@ def at_once(sessions: int) -> bool:
     return took <= LIMIT
 
 
-def of_many(sessions: int) -> bool:
+def of_many(sessions: int, turns: int) -> bool:
     """Measure what ends all sessions of a user with many, beside that of a user with one."""
     from django.contrib.auth import get_user_model
 
@@ -139,7 +138,7 @@ def of_many(sessions: int) -> bool:
     in_time = True
     for name, end in ends.items():
         pairs = []
-        for _ in range(TURNS):
+        for _ in range(turns):
             empty()
             many = users.create(username=f"many-{uuid.uuid4()}")
             one = users.create(username=f"one-{uuid.uuid4()}")
@@ -153,7 +152,7 @@ def of_many(sessions: int) -> bool:
     return in_time
 
 
-def of_expired(sessions: int) -> bool:
+def of_expired(sessions: int, turns: int) -> bool:
     """Measure ``clearsessions`` with our receiver, and with one that does nothing."""
     from django.contrib.auth import get_user_model
     from django.contrib.sessions.models import Session
@@ -189,7 +188,7 @@ def of_expired(sessions: int) -> bool:
         return took
 
     pairs = []
-    for _ in range(TURNS):
+    for _ in range(turns):
         ours = clear()
         with only_a_receiver_that_does_nothing():
             pairs.append((ours, clear()))
@@ -227,6 +226,7 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, default=2_000)
     parser.add_argument("--open", type=int, default=50_000)
     parser.add_argument("--expired", type=int, default=100_000)
+    parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     with Database(options.database) as database:
         environment = environment_for(database.url) | {"DJANGO_LOG_LEVEL": "CRITICAL"}
@@ -234,7 +234,12 @@ def main() -> int:
         os.environ.update(environment)
         django.setup()
         print(database.version())
-        in_time = [at_once(options.sessions), of_many(options.open), of_expired(options.expired)]
+        turns = options.turns
+        in_time = [
+            at_once(options.sessions, turns),
+            of_many(options.open, turns),
+            of_expired(options.expired, turns),
+        ]
         from django.db import connections
 
         connections.close_all()

@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from convai_tokens.conf import table
 from convai_tokens.exceptions import ErrorCode
 
@@ -61,15 +63,16 @@ def test_every_link_within_the_project_leads_somewhere() -> None:
     assert [path for path in paths if not path.exists()] == []
 
 
-def test_each_test_that_the_page_on_security_names_is_there() -> None:
-    named = set(re.findall(r"`(test_\w+)`", read("security.md")))
+@pytest.mark.parametrize(("page", "least"), [("security.md", 80), ("sites.md", 25)])
+def test_each_test_that_a_page_names_is_there(page: str, least: int) -> None:
+    named = set(re.findall(r"`(test_\w+)`", read(page)))
     written = {
         found
         for path in (ROOT / "tests").rglob("*.py")
         for found in re.findall(r"^def (test_\w+)", path.read_text(), flags=re.MULTILINE)
     }
 
-    assert len(named) > 80
+    assert len(named) > least
     assert named - written == set()
 
 
