@@ -18,3 +18,8 @@ if os.environ.get("LOAD_PLAIN"):
     INSTALLED_APPS = [app for app in INSTALLED_APPS if app != "convai_tokens"]  # noqa: F405
     MIDDLEWARE = [name for name in MIDDLEWARE if not name.startswith("convai_tokens")]  # noqa: F405
     ROOT_URLCONF = "benchmarks.urls"
+
+if size := int(os.environ.get("LOAD_POOL", "0")):
+    pool = {"min_size": size, "max_size": size, "timeout": 10}
+    DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False}  # noqa: F405
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = pool  # noqa: F405
