@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 
 from .logins.ends import follow_session, look_again
+from .logins.kiosk import end_what_was_left
 from .logins.notes import current_request, has_token_in_page, noted_anything, noted_login
 from .logins.response import extend_content, extend_data, forbid_caching
 from .logins.unsignalled import may_be_login
@@ -77,5 +78,8 @@ def finish(request: HttpRequest, response: HttpResponseBase) -> None:
     follow_session(request, response)
     look_again(request, response)
     extend_content(request, response)
+    note = noted_login(request)
+    if note is not None:
+        end_what_was_left(request, note)  # where there was no block, or no session for one
     if has_token_in_page(request):
         forbid_caching(response)

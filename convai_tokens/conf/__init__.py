@@ -88,6 +88,9 @@ class AppSettings:
     MAX_LIVE_TOKENS = Setting(
         5, kinds.COUNT, "per learner session; the oldest is revoked when one more is generated"
     )
+    ONE_SESSION_PER_DEVICE = Setting(
+        False, kinds.FLAG, "a login that names a `device` ends whatever is alive on that device"
+    )
     LEARNER_RATE = Setting(
         60, kinds.COUNT, "tokens that one learner may get in an hour, over all sessions"
     )

@@ -49,6 +49,11 @@ def session_of(opener: Opener, device: str = "") -> LearnerSession:
     )
 
 
+def escaped_device(device: str) -> str:
+    """Return a device's name as it is stored where the character set can't hold it."""
+    return device.encode("ascii", "backslashreplace").decode()[:DEVICE_LENGTH]
+
+
 def latest_session_id(stack: str, identity: str) -> uuid.UUID | None:
     """Return the id of the latest learner session of a bearer; None if it had none yet."""
     sessions = sessions_of_bearer(stack, identity).order_by("-started_at")
@@ -111,8 +116,7 @@ def _start(session: LearnerSession, opener: Opener) -> LearnerSession:
         if session.device.isascii():
             raise
         # Text that this database's character set can't hold, such as an emoji in utf8mb3.
-        escaped = session.device.encode("ascii", "backslashreplace").decode()
-        session.device = escaped[:DEVICE_LENGTH]
+        session.device = escaped_device(session.device)
         _insert(session, opener)
     return session
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -18,6 +19,7 @@ from rest_framework.request import Request
 from ..exceptions import ConvaiTokensError, shown_text
 from ..lifecycle.credential import Credential
 from ..models import DEVICE_LENGTH
+from ..models.moments import utc_now
 from ..secret import Secret
 from .credentials import belongs_to
 
@@ -40,6 +42,7 @@ class LoginNote:
     client swaps ``request.session`` before the middleware sees the response. ``is_new`` tells that
     it has no learner session from before. ``replaced_key`` is the key of the Django session that
     the login flushed, if it did. ``error`` is what went wrong while the login was being noted.
+    ``has_taken_over`` tells that what was left on the device has been ended.
     """
 
     user: AbstractBaseUser
@@ -51,6 +54,8 @@ class LoginNote:
     device: str = ""
     error: ConvaiTokensError | None = None
     done: bool = False
+    at: datetime = field(default_factory=utc_now)
+    has_taken_over: bool = False
 
 
 def note_login(request: HttpRequest, note: LoginNote) -> None:

@@ -36,6 +36,7 @@ from .credentials import (
 from .ends import end_replaced_cookie
 from .handed_out import LoginResponse
 from .impersonation import impersonator_of
+from .kiosk import end_what_was_left
 from .notes import LoginNote, noted_login
 from .safety import never_raises, told
 from .unsignalled import may_be_login, note_unsignalled_login
@@ -168,6 +169,7 @@ def _issue(note: LoginNote, login: LoginResponse) -> Issued:
     _check_available(note)
     opener = Opener(_credential(note, login), note.user, impersonator)
     session, opener = _open(note, opener)
+    end_what_was_left(login.request, note, session)
     return generate(session, opener=opener, budget=app_settings.LOGIN_BUDGET)
 
 

@@ -288,6 +288,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="learnersession",
+            index=models.Index(fields=["device", "end_reason"], name="convai_session_device"),
+        ),
+        migrations.AddIndex(
+            model_name="learnersession",
             index=models.Index(
                 fields=["key_id", "ended_at", "started_at"], name="convai_session_key"
             ),

@@ -88,6 +88,7 @@ class LearnerSession(models.Model):
         permissions = [("end_learnersession", "Can end learner sessions")]
         indexes = [
             models.Index(fields=["-started_at", "-id"], name="convai_session_started"),
+            models.Index(fields=["device", "end_reason"], name="convai_session_device"),
             models.Index(fields=["key_id", "ended_at", "started_at"], name="convai_session_key"),
         ]
 

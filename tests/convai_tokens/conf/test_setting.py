@@ -33,6 +33,7 @@ OTHERS: dict[str, Any] = {
     "WATCH_SESSION_ROWS": False,
     "NO_CREDENTIALS": ["key"],
     "TOKENS_FOR_IMPERSONATORS": True,
+    "ONE_SESSION_PER_DEVICE": True,
 }
 
 
