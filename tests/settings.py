@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "rest_framework.authtoken",
+    "rest_framework_simplejwt.token_blacklist",
     "knox",
     "impersonate",  # whose modules need their model
     "convai_tokens",
@@ -74,8 +75,17 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
         "knox.auth.TokenAuthentication",
         "tests.lms.authentication.BearerAuthentication",
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
     ],
     "DEFAULT_THROTTLE_RATES": {"convai_token": "1000/min"},
+}
+SIMPLE_JWT = {
+    "AUTH_HEADER_TYPES": ["JWT"],
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "TOKEN_OBTAIN_SERIALIZER": (
+        "convai_tokens.contrib.simplejwt_serializers.TokenObtainPairSerializer"
+    ),
 }
 CONVAI_TOKENS = {
     "API_KEY": "CANARY-KEY-5d41402abc4b2a76b9719d911017c592",

@@ -30,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     site.check_session_engine,
     stacks.check_authentication_classes,
     stacks.check_stacks,
+    stacks.check_families,
 )
 DEPLOY_CHECKS: tuple[Check, ...] = (
     configuration.check_api_key_for_deployment,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's name
 from django.utils.module_loading import import_string
@@ -18,6 +18,8 @@ WITHOUT_LOGIN = (
     "rest_framework.authentication.BasicAuthentication",
     "rest_framework.authentication.RemoteUserAuthentication",
 )
+SIMPLE_JWT_DEFAULT = "rest_framework_simplejwt.serializers.TokenObtainPairSerializer"
+FAMILY_CLAIM = "convai_tokens.contrib.simplejwt_serializers.FamilyClaim"
 DRF_DEFAULT = (SESSION_CLASS, WITHOUT_LOGIN[0])
 
 
@@ -54,6 +56,25 @@ def check_stacks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         )
         for stack in bearer_stacks()
         if stack.authentication_classes and not accepted & {*stack.authentication_classes}
+    ]
+
+
+def check_families(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W027: simplejwt's tokens don't name the login that they come from."""
+    if not apps.is_installed("rest_framework_simplejwt.token_blacklist"):
+        return []
+    path = getattr(settings, "SIMPLE_JWT", {}).get("TOKEN_OBTAIN_SERIALIZER", SIMPLE_JWT_DEFAULT)
+    names = [f"{base.__module__}.{base.__qualname__}" for base in import_string(path).__mro__]
+    if FAMILY_CLAIM in names:
+        return []
+    return [
+        Warning(
+            f"SIMPLE_JWT['TOKEN_OBTAIN_SERIALIZER'] is {path!r}, whose tokens name no family.",
+            hint="Logins by it get no Convai token. Set it to 'convai_tokens.contrib."
+            "simplejwt_serializers.TokenObtainPairSerializer', or put FamilyClaim from there "
+            "before your own serializer's base; if no learner logs in by it, silence this check.",
+            id="convai_tokens.W027",
+        )
     ]
 
 

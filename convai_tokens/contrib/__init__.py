@@ -10,6 +10,7 @@ from django.apps import apps
 STACKS = {
     "knox": "convai_tokens.contrib.knox",
     "rest_framework.authtoken": "convai_tokens.contrib.authtoken",
+    "rest_framework_simplejwt.token_blacklist": "convai_tokens.contrib.simplejwt",
 }
 
 

@@ -102,7 +102,9 @@ def end_all(sessions: LearnerSessionQuerySet, reason: str, stopped: Stopped) -> 
     while full and not stopped():
         with transaction.atomic(using=database()):
             taken = take(sessions.endable(), BATCH, device=F("device"))  # locks, no more
-            found = LearnerSession.primary.filter(pk__in=[session.pk for session in taken])
+            # A second look, for what was committed while the first one was taken.
+            still = sessions.filter(pk__in=[session.pk for session in taken])
+            found = LearnerSession.primary.filter(pk__in=list(still.values_list("pk", flat=True)))
             count += end_sessions(found, reason, dispatch=False)
         full = len(taken) == BATCH
     return count

@@ -249,6 +249,7 @@ def test_all_sessions_of_a_user_end_and_nobody_elses(
 # What SemVer covers: a module, and its names where not all of them are a promise.
 PUBLIC = {
     "convai_tokens.api": api.__all__,
+    "convai_tokens.contrib.simplejwt_serializers": ["FamilyClaim", "TokenObtainPairSerializer"],
     "convai_tokens.dispatch": ["celery", "django_task", "inline", "thread"],
     "convai_tokens.exceptions": ["ConvaiTokensError", "ErrorCode"],
     "convai_tokens.middleware": ["ConvaiTokenMiddleware"],

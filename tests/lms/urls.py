@@ -3,6 +3,11 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 from rest_framework.authtoken.views import obtain_auth_token
+from rest_framework_simplejwt.views import (
+    TokenBlacklistView,
+    TokenObtainPairView,
+    TokenRefreshView,
+)
 
 from . import views
 
@@ -15,6 +20,9 @@ urlpatterns = [
     path("login/knox/", views.BasicKnoxLogin.as_view()),
     path("login/authtoken/", obtain_auth_token),
     path("login/authtoken/json/", views.authtoken_json_login),
+    path("login/jwt/", TokenObtainPairView.as_view()),
+    path("jwt/refresh/", TokenRefreshView.as_view()),
+    path("logout/jwt/", TokenBlacklistView.as_view()),
     path("login/fails/", views.login_that_fails),
     path("login/400/", views.login_and_answer_400),
     path("login/and-out/", views.login_and_out),

@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.apps import apps
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 
-from convai_tokens.checks.stacks import check_authentication_classes, check_stacks
+from convai_tokens.checks import stacks
+from convai_tokens.checks.stacks import (
+    SIMPLE_JWT_DEFAULT,
+    check_authentication_classes,
+    check_stacks,
+)
 
 DRF = "rest_framework.authentication"
 KNOX = "knox.auth.TokenAuthentication"
+JWT = "rest_framework_simplejwt.authentication.JWTAuthentication"
 HERE = "tests.convai_tokens.checks.test_stacks"
 
 
@@ -69,10 +76,37 @@ def test_a_stack_whose_learners_the_endpoint_does_not_know_is_named(settings: An
 
     warnings = check_stacks(None)
 
-    for warning, name, path in zip(
-        warnings, ["knox", "authtoken"], [KNOX, f"{DRF}.TokenAuthentication"], strict=True
-    ):
+    classes = {"knox": KNOX, "authtoken": f"{DRF}.TokenAuthentication", "simplejwt": JWT}
+    for warning, (name, path) in zip(warnings, classes.items(), strict=True):
         assert repr(name) in warning.msg
         assert path in str(warning.hint)
-    authenticate_by(settings, KNOX, f"{DRF}.TokenAuthentication")
+    authenticate_by(settings, *classes.values())
     assert check_stacks(None) == []
+
+
+# W027
+
+
+def found() -> list[str]:
+    return [str(it.id).rpartition(".")[2] for it in stacks.check_families(None)]
+
+
+def test_w027_a_site_whose_jwts_name_no_family_is_told(settings: Any) -> None:
+    named = settings.SIMPLE_JWT
+    settings.SIMPLE_JWT = {**named, "TOKEN_OBTAIN_SERIALIZER": SIMPLE_JWT_DEFAULT}
+    assert found() == ["W027"]
+
+    settings.SIMPLE_JWT = {}
+    assert found() == ["W027"]
+
+    settings.SIMPLE_JWT = named
+    assert found() == []
+
+
+def test_w027_is_for_sites_with_simplejwt_alone(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SIMPLE_JWT = {}
+    monkeypatch.setattr(apps, "is_installed", lambda app: False)
+
+    assert stacks.check_families(None) == []

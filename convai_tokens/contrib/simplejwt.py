@@ -1,0 +1,141 @@
+"""djangorestframework-simplejwt with its blacklist, also as dj-rest-auth's and djoser's.
+
+A learner session is a family: the refresh token of one login, and all that it was rotated into.
+The first one's id (``jti``) is the family's, and a claim carries it on into each later refresh and
+access token. A rotation blacklists a token, too: which view asks tells it from a logout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import router
+from django.db.models.signals import post_save
+from django.http import HttpRequest
+from rest_framework.request import Request
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
+from rest_framework_simplejwt.tokens import Token, UntypedToken
+
+from ..lifecycle.audit import after_commit
+from ..lifecycle.ending import end_sessions
+from ..lifecycle.opening import sessions_of_bearer
+from ..logins.credentials import BearerStack, register_bearer_stack
+from ..logins.handed_out import LoginResponse
+from ..logins.notes import current_request
+from ..logins.safety import never_shows
+from ..models import EndReason
+from ..secret import Hidden, Secret
+
+NAME = "simplejwt"
+CLASSES = ("rest_framework_simplejwt.authentication.JWTAuthentication",)
+CLAIM = "convai_family"
+
+
+def with_family(token: Token) -> Token:
+    """Write the family's id into the first refresh token of a login, and return it."""
+    token[CLAIM] = token[api_settings.JTI_CLAIM]
+    return token
+
+
+def from_login(user: AbstractBaseUser, login: LoginResponse) -> str | None:
+    """Return the family of the tokens that a login response hands out to the user."""
+    owner = str(getattr(user, api_settings.USER_ID_FIELD))
+    for claims in _handed_out(login):
+        if claims.reveal().get(CLAIM) and _owner(claims) == owner:
+            return _family(claims)
+    return None
+
+
+def from_request(request: Request) -> str | None:
+    """Return the family of the access token that authenticated the request."""
+    return request.auth.get(CLAIM) if isinstance(request.auth, Token) else None
+
+
+def is_alive(family: str) -> bool:
+    """Tell whether the family's first token is still good; asked when its session is opened."""
+    rows = BlacklistedToken.objects.using(router.db_for_write(BlacklistedToken))
+    blacklisted: bool = rows.filter(token__jti=family).exists()
+    return not blacklisted
+
+
+def user_of(login: LoginResponse) -> AbstractBaseUser | None:
+    """Return the user to whom a response hands out the first token of a family.
+
+    A refresh hands out tokens, too: with another id, or access tokens alone.
+    """
+    for claims in _handed_out(login):
+        if claims.reveal().get(api_settings.JTI_CLAIM) == claims.reveal().get(CLAIM):
+            owner = {api_settings.USER_ID_FIELD: _owner(claims)}
+            return get_user_model()._base_manager.filter(**owner).first()
+    return None
+
+
+def _handed_out(login: LoginResponse) -> Iterator[Hidden[dict[str, Any]]]:
+    """Yield the claims of each token of simplejwt's in a response, in its body or its cookies."""
+    for _, text in login.credentials():
+        claims = _claims(text)
+        if claims is not None:
+            yield claims
+
+
+def _claims(text: Secret, *, verify: bool = True) -> Hidden[dict[str, Any]] | None:
+    try:
+        return Hidden(UntypedToken(text.reveal(), verify=verify).payload)  # type: ignore[arg-type]
+    except TokenError:
+        return None
+
+
+def _owner(claims: Hidden[dict[str, Any]]) -> str:
+    return str(claims.reveal().get(api_settings.USER_ID_CLAIM))
+
+
+def _family(claims: Hidden[dict[str, Any]]) -> str:
+    return str(claims.reveal()[CLAIM])
+
+
+@never_shows
+def on_blacklisted(*, instance: Any, created: bool, using: str, **kwargs: object) -> None:
+    """End the learner session of a family whose refresh token was blacklisted, by no rotation."""
+    request = current_request.get()
+    if not created or (request is not None and _is_refresh(request)):
+        return
+    # simplejwt keeps the first token as it was before it had the claim.
+    claims = _claims(Secret(instance.token.token), verify=False)
+    family = claims.reveal().get(CLAIM) if claims else None
+    sessions = sessions_of_bearer(NAME, family or instance.token.jti)
+    reason = _reason(request, instance.token.user_id)
+    del instance, kwargs
+    try:
+        end_sessions(sessions, reason)
+    finally:
+        # A request in parallel may open one between this look and the commit.
+        after_commit(using, end_sessions, sessions, reason)
+
+
+def _is_refresh(request: HttpRequest) -> bool:
+    """Tell whether the request asks simplejwt's view, or one below it, for a rotation."""
+    from rest_framework_simplejwt.views import TokenRefreshView  # needs all apps
+
+    view = getattr(getattr(request.resolver_match, "func", None), "view_class", None)
+    return isinstance(view, type) and issubclass(view, TokenRefreshView)
+
+
+def _reason(request: HttpRequest | None, owner: Any) -> EndReason:
+    """Tell a logout, which may be anonymous, from what others do."""
+    if request is None:
+        return EndReason.CREDENTIAL_DELETED
+    user = getattr(request, "user", None)
+    by_another = user is not None and user.is_authenticated and user.pk != owner
+    return EndReason.CREDENTIAL_DELETED if by_another else EndReason.LOGOUT
+
+
+def connect() -> None:
+    """Register the stack and its receiver; called by ``contrib.connect()``."""
+    register_bearer_stack(BearerStack(NAME, from_login, from_request, is_alive, CLASSES, user_of))
+    uid = "convai_tokens.contrib.simplejwt"
+    post_save.connect(on_blacklisted, sender=BlacklistedToken, dispatch_uid=uid, weak=False)
