@@ -50,7 +50,7 @@ def test_a_session_ends_by_the_rows_id_and_not_by_the_index_of_digests(
     found = LearnerSession.objects.filter(stack="session").by_digest([f"{7:064x}"])
 
     with CaptureQueriesContext(connection) as captured:
-        assert found.open().update(ended_at=utc_now()) == 1
+        assert found.endable().update(ended_at=utc_now()) == 1
     found.update(ended_at=None)
 
     (update,) = captured.captured_queries
@@ -59,11 +59,26 @@ def test_a_session_ends_by_the_rows_id_and_not_by_the_index_of_digests(
     assert found.update(ended_at=None) == 0  # it goes on under another key
 
 
+def test_a_session_is_locked_by_its_id_and_not_by_what_has_ended_its_users_others(
+    transactional_db: None, learner: Any
+) -> None:
+    if connection.vendor != "mysql":
+        pytest.skip("about InnoDB's indexes: set DATABASE_URL to MariaDB")
+    session = make_session(learner)
+
+    with CaptureQueriesContext(connection) as captured:
+        assert LearnerSession.objects.lock_open(session.pk)
+
+    (update,) = captured.captured_queries
+    assert index_of(update["sql"]) == "PRIMARY"
+
+
 def index_of(statement: str) -> str:
     """Return the index by which MariaDB looks the rows of the statement up."""
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + statement)
         names = [column[0] for column in cursor.description]
-        (plan,) = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        plan = dict(zip(names, cursor.fetchone(), strict=True))  # a subquery's comes after it
+        cursor.fetchall()
     index: str = plan["key"]
     return index
