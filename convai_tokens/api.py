@@ -97,7 +97,7 @@ def issue_token(request: HttpRequest | Request) -> dict[str, Any]:
         return fields(failed_block(None, NotAuthenticated()))
     user = cast(AbstractBaseUser, request.user)
     try:
-        session, opener = open_for_request(http, user, credential_of_request(request))
+        session, opener = open_for_request(request, user, credential_of_request(request))
         issued = generate(session, opener=opener, budget=app_settings.LOGIN_BUDGET)
         return fields(issued_block(user, issued)) | {"apiAuthToken": issued.value.reveal()}
     except TransactionOpen:

@@ -40,6 +40,7 @@ from .lifecycle.storing import Issued
 from .logins.credentials import SESSION_STACK, credential_of_request
 from .logins.response import forbid_caching, hand_out
 from .logins.safety import told
+from .logins.session_bearers import borne_session
 from .logins.token_requests import open_for_request
 from .models import ConvaiToken, LearnerSession
 from .payloads import fields, issued_block, retry_after
@@ -154,7 +155,7 @@ class LearnerSessionView(APIView):
     def learner_session(self) -> tuple[LearnerSession, Opener]:
         """Return the learner session, and who opens it if it is new."""
         user = cast(AbstractBaseUser, self.request.user)
-        return open_for_request(self.request._request, user, self.credential)
+        return open_for_request(self.request, user, self.credential)
 
     def answer(self, issued: Issued) -> Response:
         """Return the token as the login block, at the root."""
@@ -222,7 +223,8 @@ class TokenView(LearnerSessionView):
             raise exceptions.MethodNotAllowed("GET", "GET is not allowed here; use POST.")
         if is_prefetch(request):
             raise CrossSite
-        if self.credential.stack == SESSION_STACK and not is_of_this_site(request):
+        by_cookie = self.credential.stack == SESSION_STACK and borne_session(request) is None
+        if by_cookie and not is_of_this_site(request):
             raise CrossSite
         return self.post(request)
 

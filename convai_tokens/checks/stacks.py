@@ -10,9 +10,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's name
 from django.utils.module_loading import import_string
 
-from ..logins.credentials import bearer_stacks
+from ..logins.credentials import SESSION_CLASS, BearerStack, bearer_stacks
+from ..logins.session_bearers import SessionBearer, session_bearers
 
-SESSION_CLASS = "rest_framework.authentication.SessionAuthentication"
 # Of these no login hands anything out: each request brings its own proof.
 WITHOUT_LOGIN = (
     "rest_framework.authentication.BasicAuthentication",
@@ -29,6 +29,7 @@ def check_authentication_classes(
     """W016: learners are authenticated by what no login stack serves."""
     served = {SESSION_CLASS, *WITHOUT_LOGIN}
     served.update(path for stack in bearer_stacks() for path in stack.authentication_classes)
+    served.update(path for way in session_bearers() for path in way.authentication_classes)
     return [
         Warning(
             f"DEFAULT_AUTHENTICATION_CLASSES has {path!r}, which no login stack serves.",
@@ -45,6 +46,7 @@ def check_authentication_classes(
 def check_stacks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """W017: a login by a stack gets a token, and the endpoint doesn't know the learner."""
     accepted = {name for _, lineage in _lineages() for name in lineage}
+    known: list[BearerStack | SessionBearer] = [*bearer_stacks(), *session_bearers()]
     return [
         Warning(
             f"The login stack {stack.name!r} is known, and DEFAULT_AUTHENTICATION_CLASSES has "
@@ -54,7 +56,7 @@ def check_stacks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             "has authentication classes of its own.",
             id="convai_tokens.W017",
         )
-        for stack in bearer_stacks()
+        for stack in known
         if stack.authentication_classes and not accepted & {*stack.authentication_classes}
     ]
 

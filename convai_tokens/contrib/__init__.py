@@ -8,7 +8,9 @@ from django.apps import apps
 
 # The installed app that a stack is known by, and the module that serves it.
 STACKS = {
+    "allauth.headless": "convai_tokens.contrib.allauth_headless",
     "knox": "convai_tokens.contrib.knox",
+    "oauth2_provider": "convai_tokens.contrib.oauth_toolkit",
     "rest_framework.authtoken": "convai_tokens.contrib.authtoken",
     "rest_framework_simplejwt.token_blacklist": "convai_tokens.contrib.simplejwt",
 }

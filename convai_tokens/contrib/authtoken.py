@@ -7,6 +7,7 @@ is the user and the moment at which the row was made: neither is a secret.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +57,12 @@ def is_alive(identity: str) -> bool:
     return identity in [identity_of(*found) for found in row]
 
 
+def living(user_ids: Collection[Any]) -> Iterator[str]:
+    """Yield the identities of these users' rows."""
+    for found in _rows().filter(user_id__in=user_ids).values_list("user_id", "created"):
+        yield identity_of(*found)
+
+
 def user_of(login: LoginResponse) -> AbstractBaseUser | None:
     """Return the user whose key a response hands out."""
     user_id, _ = _handed_out(login)
@@ -96,9 +103,8 @@ def on_token_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
 
 def connect() -> None:
     """Register the stack and its receiver; called by ``contrib.connect()``."""
-    register_bearer_stack(
-        BearerStack(NAME, from_login, from_request, is_alive, CLASSES, user_of, is_reused=True)
-    )
+    own = (from_login, from_request, is_alive, CLASSES, user_of)
+    register_bearer_stack(BearerStack(NAME, *own, is_reused=True, living=living))
     for model in apps.get_models():
         if issubclass(model, Token):  # the admin deletes by a proxy
             uid = f"convai_tokens.contrib.authtoken.{model._meta.label}"

@@ -7,11 +7,14 @@ a logout, a logout-all, an expiry, the admin or a cascade.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router
+from django.db.models import Q
 from django.db.models.signals import pre_delete
+from django.utils import timezone
 from knox.crypto import hash_token
 from knox.models import get_token_model
 from rest_framework.request import Request
@@ -58,6 +61,14 @@ def is_alive(digest: str) -> bool:
     return exists
 
 
+def living(user_ids: Collection[Any]) -> Iterable[str]:
+    """Return the digests of these users' rows that haven't expired."""
+    good = Q(expiry=None) | Q(expiry__gt=timezone.now())
+    rows = _rows().filter(good, user_id__in=user_ids)
+    digests: Iterable[str] = rows.values_list("digest", flat=True)
+    return digests
+
+
 @never_raises
 def on_token_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
     """End the learner session of a knox token that is about to be deleted."""
@@ -85,7 +96,8 @@ def _reason(instance: Any) -> EndReason:
 
 def connect() -> None:
     """Register the stack and its receiver; called by ``contrib.connect()``."""
-    register_bearer_stack(BearerStack(NAME, from_login, from_request, is_alive, CLASSES))
+    own = (from_login, from_request, is_alive, CLASSES)
+    register_bearer_stack(BearerStack(NAME, *own, living=living))
     pre_delete.connect(
         on_token_deleted,
         sender=get_token_model(),

@@ -7,33 +7,37 @@ access token. A rotation blacklists a token, too: which view asks tells it from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router
+from django.db.models import Q
 from django.db.models.signals import post_save
 from django.http import HttpRequest
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import Token, UntypedToken
 
 from ..lifecycle.audit import after_commit
 from ..lifecycle.ending import end_sessions
 from ..lifecycle.opening import sessions_of_bearer
 from ..logins.credentials import BearerStack, register_bearer_stack
+from ..logins.ends import reason_by
 from ..logins.handed_out import LoginResponse
 from ..logins.notes import current_request
 from ..logins.safety import never_shows
-from ..models import EndReason
 from ..secret import Hidden, Secret
 
 NAME = "simplejwt"
 CLASSES = ("rest_framework_simplejwt.authentication.JWTAuthentication",)
 CLAIM = "convai_family"
+ROTATING = timedelta(minutes=1)  # far more than between a token's end and its successor
 
 
 def with_family(token: Token) -> Token:
@@ -61,6 +65,15 @@ def is_alive(family: str) -> bool:
     rows = BlacklistedToken.objects.using(router.db_for_write(BlacklistedToken))
     blacklisted: bool = rows.filter(token__jti=family).exists()
     return not blacklisted
+
+
+def living(user_ids: Collection[Any]) -> Iterator[str]:
+    """Yield the families of these users' refresh tokens that can still be presented."""
+    now = timezone.now()
+    good = Q(blacklistedtoken=None) | Q(blacklistedtoken__blacklisted_at__gt=now - ROTATING)
+    rows = OutstandingToken.objects.using(router.db_for_write(OutstandingToken))
+    for row in rows.filter(good, user_id__in=user_ids, expires_at__gt=now):
+        yield _family_of(row)
 
 
 def user_of(login: LoginResponse) -> AbstractBaseUser | None:
@@ -104,17 +117,21 @@ def on_blacklisted(*, instance: Any, created: bool, using: str, **kwargs: object
     request = current_request.get()
     if not created or (request is not None and _is_refresh(request)):
         return
-    # simplejwt keeps the first token as it was before it had the claim.
-    claims = _claims(Secret(instance.token.token), verify=False)
-    family = claims.reveal().get(CLAIM) if claims else None
-    sessions = sessions_of_bearer(NAME, family or instance.token.jti)
-    reason = _reason(request, instance.token.user_id)
+    sessions = sessions_of_bearer(NAME, _family_of(instance.token))
+    reason = reason_by(request, instance.token.user_id)
     del instance, kwargs
     try:
         end_sessions(sessions, reason)
     finally:
         # A request in parallel may open one between this look and the commit.
         after_commit(using, end_sessions, sessions, reason)
+
+
+def _family_of(row: OutstandingToken) -> str:
+    """Return the family of a refresh token that simplejwt keeps."""
+    # The first one is kept as it was before it had the claim.
+    claims = _claims(Secret(row.token), verify=False)
+    return str(claims.reveal().get(CLAIM) if claims and CLAIM in claims.reveal() else row.jti)
 
 
 def _is_refresh(request: HttpRequest) -> bool:
@@ -125,17 +142,9 @@ def _is_refresh(request: HttpRequest) -> bool:
     return isinstance(view, type) and issubclass(view, TokenRefreshView)
 
 
-def _reason(request: HttpRequest | None, owner: Any) -> EndReason:
-    """Tell a logout, which may be anonymous, from what others do."""
-    if request is None:
-        return EndReason.CREDENTIAL_DELETED
-    user = getattr(request, "user", None)
-    by_another = user is not None and user.is_authenticated and user.pk != owner
-    return EndReason.CREDENTIAL_DELETED if by_another else EndReason.LOGOUT
-
-
 def connect() -> None:
     """Register the stack and its receiver; called by ``contrib.connect()``."""
-    register_bearer_stack(BearerStack(NAME, from_login, from_request, is_alive, CLASSES, user_of))
+    own = (from_login, from_request, is_alive, CLASSES, user_of)
+    register_bearer_stack(BearerStack(NAME, *own, living=living))
     uid = "convai_tokens.contrib.simplejwt"
     post_save.connect(on_blacklisted, sender=BlacklistedToken, dispatch_uid=uid, weak=False)

@@ -26,6 +26,7 @@ from .clock import AGREE, host_ahead
 from .ending_all import write_ends
 from .revocation import CLAIM, claim, revoke_claimed
 from .tenants import as_tenant, tenant, tenants
+from .vanished import end_vanished
 
 logger = logging.getLogger("convai_tokens")
 
@@ -51,6 +52,7 @@ STEPS = [
     Step("written", write_ends, by_time=False),
     Step("ended", tidying.end_sessions_of_lost_users, by_time=False),
     Step("keyless", tidying.end_sessions_of_lost_keys, by_time=False),
+    Step("vanished", end_vanished),
     Step("lapsed", tidying.lapse),
     Step("unknown", tidying.give_up_generating),
     Step("expired", tidying.expire),
@@ -74,6 +76,7 @@ class SweepReport:
     written: int = 0
     ended: int = 0
     keyless: int = 0
+    vanished: int = 0
     unknown: int = 0
     expired: int = 0
     wiped: int = 0
@@ -127,7 +130,7 @@ def _sweep_tables(
         # What is beyond the horizon gets a try before it is given up.
         if not (step.run is tidying.lapse and untried):
             _safely(report, partial(_tidy, report, step, time_to_tidy))
-    if report.written or report.ended or report.keyless:
+    if report.written or report.ended or report.keyless or report.vanished:
         _safely(report, revoke)
     _safely(report, partial(_count_owed, report))
     return report

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -31,12 +31,15 @@ from ..exceptions import CredentialNotSupported
 from ..lifecycle.credential import Credential, derived_id
 from ..lifecycle.opening import latest_session_id
 from ..lifecycle.sealing import credential_digests
+from ..lifecycle.vanished import ask
 from ..secret import Secret
 from .handed_out import LoginResponse
+from .session_bearers import borne_session, session_bearers
 
 logger = logging.getLogger("convai_tokens")
 
 SESSION_STACK = "session"
+SESSION_CLASS = "rest_framework.authentication.SessionAuthentication"
 SESSION_DATA_KEY = "convai_learner_session"
 
 
@@ -54,7 +57,8 @@ class BearerStack:
     ``user_of(login)`` returns the user whose credential a response hands out, None where it is
     none: a login that sends no signal is seen by it. ``is_reused`` tells that a login may hand out
     what an earlier one did: its learner session goes on, and once that has ended, a login starts
-    another.
+    another. ``living(user_ids)`` returns all credentials that these users may still present: by it
+    the sweep sees an end that nobody told of, such as an expiry.
     """
 
     name: str
@@ -64,6 +68,7 @@ class BearerStack:
     authentication_classes: tuple[str, ...] = ()
     user_of: Callable[[LoginResponse], AbstractBaseUser | None] | None = None
     is_reused: bool = False
+    living: Callable[[Collection[Any]], Iterable[str]] | None = None
 
 
 _bearer_stacks: dict[str, BearerStack] = {}
@@ -78,6 +83,8 @@ def register_bearer_stack(stack: BearerStack) -> None:
     if stack.name == SESSION_STACK or _bearer_stacks.get(stack.name, stack) != stack:
         raise ImproperlyConfigured(f"A login stack named {stack.name!r} is registered already.")
     _bearer_stacks[stack.name] = stack
+    if stack.living:
+        ask(stack.name, stack.living)
 
 
 def bearer_stacks() -> list[BearerStack]:
@@ -232,13 +239,17 @@ def credential_of_login(user: AbstractBaseUser, login: LoginResponse) -> Credent
 def credential_of_request(request: HttpRequest | Request) -> Credential:
     """Return the credential that authenticated a request of DRF's or Django's.
 
-    Raises ``CredentialNotSupported`` when it is of no known stack.
+    Raises ``CredentialNotSupported`` when it is of no known stack, ``SessionEnded`` when it names a
+    Django session that is gone.
     """
     if isinstance(request, Request):
         for stack in _bearer_stacks.values():
             identity = stack.from_request(request)
             if identity:
                 return bearer_credential(stack.name, identity)
+        borne = borne_session(request)
+        if borne is not None:
+            return session_credential(borne)
         if not isinstance(request.successful_authenticator, SessionAuthentication):
             authenticator = type(request.successful_authenticator)
             _warn_of(authenticator.__module__, authenticator.__qualname__)
@@ -263,7 +274,9 @@ def _warn_of(module: str, name: str) -> None:
 def warn_if_the_endpoint_knows_no_sessions() -> None:
     """Log that a login by Django session got a token, and the token endpoint will answer it 401."""
     accepted: Any = api_settings.DEFAULT_AUTHENTICATION_CLASSES
-    if not any(issubclass(known, SessionAuthentication) for known in accepted):
+    borne = {path for bearer in session_bearers() for path in bearer.authentication_classes}
+    lineage = [base for known in accepted for base in known.__mro__]
+    if not {f"{base.__module__}.{base.__qualname__}" for base in lineage} & {SESSION_CLASS, *borne}:
         logger.warning(
             "A login by Django session gets a token, and the token endpoint will not know it: add "
             "rest_framework.authentication.SessionAuthentication to DRF's "

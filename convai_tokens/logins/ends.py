@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
+from typing import Any
 
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -42,6 +43,15 @@ def end_django_session(key: Secret, reason: str) -> None:
     """End the learner sessions of the Django session ``key``."""
     sessions = LearnerSession.primary.filter(stack=SESSION_STACK)
     end_sessions(sessions.by_digest(session_key_digests(key)), reason)
+
+
+def reason_by(request: HttpRequest | None, owner: Any) -> EndReason:
+    """Tell a logout, which may be anonymous, from what others do to a credential of ``owner``'s."""
+    if request is None:
+        return EndReason.CREDENTIAL_DELETED
+    user = getattr(request, "user", None)
+    by_another = user is not None and user.is_authenticated and user.pk != owner
+    return EndReason.CREDENTIAL_DELETED if by_another else EndReason.LOGOUT
 
 
 def end_unless_stored(store: SessionBase, key: Secret, reason: str) -> None:

@@ -39,6 +39,7 @@ from .impersonation import impersonator_of
 from .kiosk import end_what_was_left
 from .notes import LoginNote, noted_login
 from .safety import never_raises, told
+from .session_bearers import stands_for
 from .unsignalled import may_be_login, note_unsignalled_login
 
 logger = logging.getLogger("convai_tokens")
@@ -195,8 +196,9 @@ def _credential(note: LoginNote, login: LoginResponse) -> Credential:
         bearer = credential_of_login(note.user, login)
         if bearer is not None:
             return bearer
-        if unknown := ", ".join(where for where, _ in login.credentials()):
-            logger.warning(UNKNOWN, f"hands out {unknown}", IF_NONE)
+        unknown = [at for at, text in login.credentials() if not stands_for(text, note.session)]
+        if unknown:
+            logger.warning(UNKNOWN, f"hands out {', '.join(unknown)}", IF_NONE)
             raise UnknownStack
     if note.session is None or not belongs_to(note.session, note.user):
         logger.warning(UNKNOWN, "hands out no credential that is known", "")

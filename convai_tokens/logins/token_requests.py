@@ -4,31 +4,38 @@ from __future__ import annotations
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
+from rest_framework.request import Request
 
 from ..exceptions import CredentialNotSupported, NotAllowed
 from ..lifecycle.credential import Credential
 from ..lifecycle.opening import Opener, session_of
 from ..models import LearnerSession
 from ..payloads import may_have_token, named_end_user
-from .credentials import SESSION_STACK, remember
+from .credentials import SESSION_STACK, http_request, remember
 from .impersonation import impersonator_of
+from .session_bearers import borne_session
 
 
 def open_for_request(
-    request: HttpRequest, user: AbstractBaseUser, credential: Credential
+    request: HttpRequest | Request, user: AbstractBaseUser, credential: Credential
 ) -> tuple[LearnerSession, Opener]:
     """Return the learner session of a request that is no login, and who opens it if it is new.
 
     Raises ``NotAllowed``, ``Impersonated``, ``EndUserBlank`` or ``CredentialNotSupported``.
     """
+    http = http_request(request)
     impersonator = None
-    if credential.stack == SESSION_STACK:
-        impersonator = impersonator_of(request.session, user)
-    if not may_have_token(request, user):
+    by_session = credential.stack == SESSION_STACK
+    borne = borne_session(request) if by_session else None
+    if by_session:
+        impersonator = impersonator_of(borne or http.session, user)
+    if not may_have_token(http, user):
         raise NotAllowed
     named_end_user(user)
-    if credential.stack == SESSION_STACK:
-        remember(request.session, credential)
+    if by_session:
+        remember(borne or http.session, credential)
+    if borne is not None and borne.modified:
+        borne.save()  # no middleware does
     opener = Opener(credential, user, impersonator)
     session = session_of(opener)
     if session.user_id != user.pk:

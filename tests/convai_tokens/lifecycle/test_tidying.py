@@ -31,7 +31,7 @@ def test_expired_tokens_are_marked_in_batches(
     learner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tidying, "BATCH", 3)
-    session = make_session(learner)
+    session = make_session(learner, stack="session")
     past = utc_now() - timedelta(minutes=1)
     for _ in range(7):
         ConvaiToken.objects.create(session=session, status=TokenStatus.ACTIVE, expires_at=past)

@@ -1,0 +1,152 @@
+"""A site made by ``startproject``, a package's quick start and our page's lines; served for real."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import requests
+
+from lms_site.demo.processes import Site, direct_http
+
+from .pages import ROOT, Lines
+
+PASSWORD = "a-password-of-the-suite"
+ADMIN = "/admin/convai_tokens/learnersession/"
+HARNESS = [
+    (
+        "lms/settings.py",
+        """
+ALLOWED_HOSTS = ["*"]
+DEBUG = False
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+MIDDLEWARE.insert(0, "lms.harness.count_queries")
+if os.environ.get("DATABASE_URL", "").startswith("mysql"):
+    import environ
+
+    DATABASES = {"default": environ.Env.db_url_config(os.environ["DATABASE_URL"])}
+else:
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF",
+    }
+""",
+    ),
+    (
+        "lms/urls.py",
+        """
+from .harness import whoami
+
+urlpatterns += [
+    path("whoami/", whoami),
+    path("healthz", lambda request: __import__("django.http").http.HttpResponse()),
+]
+""",
+    ),
+]
+USERS = """
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from django.contrib.auth import get_user_model
+users = get_user_model().objects
+for name in ("learner", "second"):
+    users.create_user(name, f"{name}@example.org", {password!r})
+users.create_superuser("staff", "staff@example.org", {password!r})
+"""
+
+
+class StackSite:
+    """A learning platform of its own. A context manager; ``url`` is where it serves."""
+
+    def __init__(self, folder: Path, convai: str, *parts: Lines, database: str = "") -> None:
+        self._folder = folder
+        self._environment = {
+            **os.environ,
+            "CONVAI_API_KEY": "a-key-of-the-suite",
+            "CONVAI_BASE_URL": convai,
+            "DATABASE_URL": database,
+            "DJANGO_SETTINGS_MODULE": "lms.settings",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONWARNINGS": "ignore",
+        }
+        startproject = [sys.executable, "-m", "django", "startproject", "lms", str(folder)]
+        subprocess.run(startproject, check=True, env={**os.environ, "DJANGO_SETTINGS_MODULE": ""})
+        shutil.copy(Path(__file__).with_name("harness.py"), folder / "lms/harness.py")
+        for name, text in (line for part in (*parts, HARNESS) for line in part):
+            with (folder / name).open("a") as file:
+                file.write(text)
+        self.shell(USERS.format(password=PASSWORD))
+
+    def __enter__(self) -> Self:
+        # The folder comes last, so that the project's own "lms" isn't shadowed.
+        self._server = Site(
+            self._environment | {"PYTHONPATH": f"{self._folder}{os.pathsep}{ROOT}"},
+            self._folder / "server.log",
+            application="lms.wsgi",
+            workers=1,
+            threads=6,
+        )
+        self._server.__enter__()
+        self.url = self._server.url
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.stop()
+
+    def manage(self, *arguments: str, stdin: str = "") -> str:
+        """Run the site's ``manage.py``; return what it printed."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command,
+            cwd=self._folder,
+            env=self._environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    def shell(self, code: str) -> str:
+        """Run some code in a process of its own, as the LMS's staff might."""
+        return self.manage("shell", "-c", code)
+
+    def log(self) -> str:
+        """Return what the server has logged."""
+        return (self._folder / "server.log").read_text()
+
+    def end_all_by_staff(self) -> None:
+        """End all open learner sessions in the admin, as somebody of the staff."""
+        http = direct_http()
+        self.log_in_to_admin(http, "staff")
+        page = http.get(f"{self.url}{ADMIN}?state=open").text
+        ids = re.findall(r'name="_selected_action" value="([^"]+)"', page)
+        assert ids, page
+        form = {"action": "end_selected", "_selected_action": ids, "confirmed": "yes"}
+        done = http.post(f"{self.url}{ADMIN}?state=open", self._with_csrf(http, form))
+        assert done.status_code == 200, done.text
+
+    def log_in_to_admin(self, http: requests.Session, username: str) -> None:
+        """Log in by Django's own form, as a browser does."""
+        http.get(f"{self.url}/admin/login/")
+        form = {"username": username, "password": PASSWORD, "next": "/whoami/"}
+        done = http.post(
+            f"{self.url}/admin/login/", self._with_csrf(http, form), allow_redirects=False
+        )
+        assert done.status_code in (200, 302), done.text
+
+    def _with_csrf(self, http: requests.Session, form: dict[str, object]) -> dict[str, object]:
+        return {**form, "csrfmiddlewaretoken": http.cookies["csrftoken"]}
