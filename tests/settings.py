@@ -1,4 +1,4 @@
-"""Settings of the suite: a small LMS with both supported login stacks, on any database."""
+"""Settings of the suite: a small LMS with many login stacks, on any database."""
 
 from __future__ import annotations
 
@@ -40,6 +40,10 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "rest_framework_simplejwt.token_blacklist",
     "knox",
+    "oauth2_provider",
+    "allauth",
+    "allauth.account",
+    "allauth.headless",
     "impersonate",  # whose modules need their model
     "convai_tokens",
     "tests.lms",
@@ -52,6 +56,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "convai_tokens.middleware.ConvaiTokenMiddleware",
 ]
 TEMPLATES = [
@@ -76,9 +81,13 @@ REST_FRAMEWORK = {
         "knox.auth.TokenAuthentication",
         "tests.lms.authentication.BearerAuthentication",
         "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "oauth2_provider.contrib.rest_framework.OAuth2Authentication",
+        "allauth.headless.contrib.rest_framework.authentication.XSessionTokenAuthentication",
     ],
     "DEFAULT_THROTTLE_RATES": {"convai_token": "1000/min"},
 }
+HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"
+HEADLESS_JWT_ALGORITHM = "HS256"
 SIMPLE_JWT = {
     "AUTH_HEADER_TYPES": ["JWT"],
     "ROTATE_REFRESH_TOKENS": True,

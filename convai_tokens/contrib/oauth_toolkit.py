@@ -95,7 +95,7 @@ def _rows(model: type[Model]) -> Any:
 @never_raises
 def on_authorized(*, request: HttpRequest, token: Any, **kwargs: object) -> None:
     """Note the login that a grant is, whoever is logged in by cookie; a refresh is none."""
-    if token.user is not None and not _is_refresh(request):
+    if token.user_id is not None and not _is_refresh(request):
         credential = bearer_credential(NAME, identity_of(token))
         note_login(request, LoginNote(token.user, credential, device=device_of(request)))
 

@@ -45,10 +45,10 @@ class Driver:
     credential's time pass, as the stack keeps it.
     """
 
-    section = "Django sessions"
-    ours = ""
+    section = ours = "Django sessions"
     login_path, logout_path = "/login/", "/logout/"
-    expire = "from django.contrib.sessions.models import Session\n" + (
+    expire = (
+        "from django.contrib.sessions.models import Session\n"
         f"Session.objects.update(expire_date={EXPIRED})\ncall_command('clearsessions')"
     )
     can_rotate = can_end_others = False
@@ -56,7 +56,9 @@ class Driver:
     def __init__(self, site: StackSite) -> None:
         self.site = site
 
-    def log_in(self, username: str = "learner", device: str = "", password: str = PASSWORD) -> Login:
+    def log_in(
+        self, username: str = "learner", device: str = "", password: str = PASSWORD
+    ) -> Login:
         http = direct_http()
         body = {"username": username, "password": password}
         response = self.send(http, body | ({"device": device} if device else {}))
@@ -69,7 +71,7 @@ class Driver:
         return Login(response, http)
 
     def post(self, login: Login, path: str, body: Any = None) -> requests.Response:
-        headers = {**login.headers, "X-CSRFToken": login.http.cookies.get("csrftoken", "")}
+        headers = {**login.headers, "X-CSRFToken": login.http.cookies.get("csrftoken") or ""}
         return login.http.post(self.site.url + path, json=body, headers=headers)
 
     def get(self, login: Login, path: str) -> requests.Response:
@@ -88,6 +90,7 @@ class Driver:
 class Bearer(Driver):
     """A client that presents what ``name`` in the response is, and nothing else: no cookie."""
 
+    ours = ""
     name, keyword = "token", "Token"
 
     def logged_in(self, response: requests.Response, http: requests.Session) -> Login:
@@ -153,7 +156,7 @@ class DjRestAuthJwt(SimpleJwt):
 
 
 class DjRestAuthSession(Driver):
-    section = "dj-rest-auth, session"
+    section, ours = "dj-rest-auth, session", ""
 
 
 class DjoserToken(Bearer):
@@ -198,7 +201,7 @@ class AllauthApp(Driver):
         assert done.status_code == 200, done.text
 
     def _headers(self, login: Login) -> dict[str, str]:
-        return {**login.headers, "X-CSRFToken": login.http.cookies.get("csrftoken", "")}
+        return {**login.headers, "X-CSRFToken": login.http.cookies.get("csrftoken") or ""}
 
 
 class AllauthBrowser(AllauthApp):
@@ -208,7 +211,7 @@ class AllauthBrowser(AllauthApp):
 
     def send(self, http: requests.Session, body: dict[str, str]) -> requests.Response:
         http.get(f"{self.site.url}{self.api}/config")
-        headers = {"X-CSRFToken": http.cookies["csrftoken"]}
+        headers = {"X-CSRFToken": http.cookies["csrftoken"] or ""}
         return http.post(self.site.url + self.login_path, json=body, headers=headers)
 
     def logged_in(self, response: requests.Response, http: requests.Session) -> Login:
@@ -280,7 +283,7 @@ class OAuthCode(OAuthPassword):
     def send(self, http: requests.Session, body: dict[str, str]) -> requests.Response:
         if body["password"] != PASSWORD:
             return self.token(http, grant_type=self.grant, code="none", code_verifier="x" * 43)
-        self.site.log_in_to_admin(http, body["username"])
+        self.site.log_in_to_browser(http, body["username"])
         verifier = "v" * 50
         digest = hashlib.sha256(verifier.encode()).digest()
         query = {

@@ -1,15 +1,22 @@
 """What the tests' sites have beside their login stack; copied into each as ``lms/harness.py``."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
+from django.contrib.auth import authenticate, login
 from django.db import connection
+from django.http import HttpResponse
+from django.views.decorators.csrf import ensure_csrf_cookie
 from rest_framework.decorators import api_view, permission_classes
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 
 
-def is_ours(frame):
+def is_ours(frame: FrameType | None) -> bool:
     """Tell whether the app's code runs below, beside its middleware, which is below every view."""
     while frame is not None:
         path = Path(frame.f_code.co_filename)
@@ -19,16 +26,16 @@ def is_ours(frame):
     return False
 
 
-def count_queries(get_response):
+def count_queries(get_response: Any) -> Any:
     """Return a middleware that tells in a header how many queries the app's code made."""
 
-    def middleware(request):
+    def middleware(request: Any) -> Any:
         count = 0
 
-        def execute(run, sql, params, many, context):
+        def execute(run: Any, *details: Any) -> Any:
             nonlocal count
             count += is_ours(sys._getframe())
-            return run(sql, params, many, context)
+            return run(*details)
 
         with connection.execute_wrapper(execute):
             response = get_response(request)
@@ -38,14 +45,25 @@ def count_queries(get_response):
     return middleware
 
 
+@ensure_csrf_cookie
+def log_in_to_browser(request: Any) -> HttpResponse:
+    """Answer a page of HTML; log in whoever posts name and password."""
+    if request.method == "POST":
+        user = authenticate(
+            request, **{name: request.POST[name] for name in ("username", "password")}
+        )
+        login(request, user)
+    return HttpResponse("<p>Hello</p>")
+
+
 @api_view(["GET"])
 @permission_classes([IsAuthenticated])
-def whoami(request):
+def whoami(request: Any) -> Response:
     """Tell a learner's client who it is: a request that is no login."""
     return Response({"username": request.user.get_username()})
 
 
-def app_folder():
+def app_folder() -> Path:
     """Return where the app is."""
     import convai_tokens
 

@@ -1,4 +1,4 @@
-"""A site made by ``startproject``, a package's quick start and our page's lines; served for real."""
+"""A site of ``startproject``, a package's quick start and our page's lines; served for real."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,23 +43,24 @@ else:
     (
         "lms/urls.py",
         """
-from .harness import whoami
+from .harness import log_in_to_browser, whoami
 
 urlpatterns += [
     path("whoami/", whoami),
+    path("browser/", log_in_to_browser),
     path("healthz", lambda request: __import__("django.http").http.HttpResponse()),
 ]
 """,
     ),
 ]
-USERS = """
+USERS = f"""
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from django.contrib.auth import get_user_model
 users = get_user_model().objects
 for name in ("learner", "second"):
-    users.create_user(name, f"{name}@example.org", {password!r})
-users.create_superuser("staff", "staff@example.org", {password!r})
+    users.create_user(name, name + "@example.org", {PASSWORD!r})
+users.create_superuser("staff", "staff@example.org", {PASSWORD!r})
 """
 
 
@@ -82,7 +84,7 @@ class StackSite:
         for name, text in (line for part in (*parts, HARNESS) for line in part):
             with (folder / name).open("a") as file:
                 file.write(text)
-        self.shell(USERS.format(password=PASSWORD))
+        self.shell(USERS)
 
     def __enter__(self) -> Self:
         # The folder comes last, so that the project's own "lms" isn't shadowed.
@@ -131,7 +133,7 @@ class StackSite:
     def end_all_by_staff(self) -> None:
         """End all open learner sessions in the admin, as somebody of the staff."""
         http = direct_http()
-        self.log_in_to_admin(http, "staff")
+        self.log_in_to_browser(http, "staff")
         page = http.get(f"{self.url}{ADMIN}?state=open").text
         ids = re.findall(r'name="_selected_action" value="([^"]+)"', page)
         assert ids, page
@@ -139,14 +141,12 @@ class StackSite:
         done = http.post(f"{self.url}{ADMIN}?state=open", self._with_csrf(http, form))
         assert done.status_code == 200, done.text
 
-    def log_in_to_admin(self, http: requests.Session, username: str) -> None:
-        """Log in by Django's own form, as a browser does."""
-        http.get(f"{self.url}/admin/login/")
-        form = {"username": username, "password": PASSWORD, "next": "/whoami/"}
-        done = http.post(
-            f"{self.url}/admin/login/", self._with_csrf(http, form), allow_redirects=False
-        )
-        assert done.status_code in (200, 302), done.text
+    def log_in_to_browser(self, http: requests.Session, username: str) -> None:
+        """Log in by a page of HTML, as a browser does."""
+        http.get(f"{self.url}/browser/")
+        form = {"username": username, "password": PASSWORD}
+        done = http.post(f"{self.url}/browser/", self._with_csrf(http, form))
+        assert done.status_code == 200, done.text
 
-    def _with_csrf(self, http: requests.Session, form: dict[str, object]) -> dict[str, object]:
+    def _with_csrf(self, http: requests.Session, form: Mapping[str, object]) -> dict[str, object]:
         return {**form, "csrfmiddlewaretoken": http.cookies["csrftoken"]}

@@ -1,0 +1,44 @@
+"""Sites of the login stacks: each is made once for a run, and serves until that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from .sites import pages
+from .sites.drivers import DRIVERS, Driver, slug
+from .sites.site import StackSite
+
+
+@pytest.fixture(scope="session")
+def driver_of(
+    tmp_path_factory: pytest.TempPathFactory, convai_sandbox_process: Any
+) -> Iterator[Callable[[str], Driver]]:
+    """Return a stack's client, with a site that serves it."""
+    sites: dict[str, StackSite] = {}
+    drivers: dict[str, Driver] = {}
+    with ExitStack() as stack:
+
+        def site(kind: type[Driver]) -> StackSite:
+            if kind.section not in sites:
+                folder = tmp_path_factory.mktemp(slug(kind.section))
+                sites[kind.section] = stack.enter_context(
+                    StackSite(
+                        folder,
+                        convai_sandbox_process.url,
+                        pages.added(pages.QUICKSTARTS, kind.section),
+                        pages.added(pages.INTEGRATION, "Every site"),
+                        pages.added(pages.INTEGRATION, kind.ours) if kind.ours else [],
+                    )
+                )
+            return sites[kind.section]
+
+        def driver(name: str) -> Driver:
+            if name not in drivers:
+                drivers[name] = DRIVERS[name](site(DRIVERS[name]))
+            return drivers[name]
+
+        yield driver
