@@ -26,10 +26,10 @@ demo: $(VENV)/.installed
 
 test: install-dev
 	@echo "3 to 4 minutes on two idle cores; make test-fast takes half a minute."
-	@$(BIN)/python -m pytest -n auto --cov --cov-report=term
+	@$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term
 
 test-fast: install-dev
-	@$(BIN)/python -m pytest -q -rfE -n auto --no-processes
+	@$(BIN)/python -m pytest -q -rfE -n auto --dist loadgroup --no-processes
 
 install: $(VENV)/.installed
 

@@ -27,8 +27,15 @@ PYTHON = ".venv/bin/python"
 POSTGRES = os.environ.get("POSTGRES_URL", "postgres://root@127.0.0.1:5432/postgres")
 MARIADB = os.environ.get("MARIADB_URL", "mysql://root@127.0.0.1:3306/mysql")
 # What meets no database, or brings its own.
-NO_DATABASE = ("convai_sandbox", "convai_tokens/convai", "lms_site", "reporters")
-PYTEST = ["-m", "pytest", "-q", "-n", "auto"]
+NO_DATABASE = (
+    "convai_sandbox",
+    "convai_tokens/convai",
+    "lms_site",
+    "reporters",
+    "stacks/test_matrix.py",
+)
+# What a login stack's site is asked, one process asks.
+PYTEST = ["-m", "pytest", "-q", "-n", "auto", "--dist", "loadgroup"]
 
 
 def make(session: nox.Session, *arguments: str) -> None:
@@ -72,10 +79,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def lowest(session: nox.Session) -> None:
-    """The suite with the oldest of what pyproject.toml says we need, on the oldest Python."""
+    """The suite with the oldest of what pyproject.toml says we need, on the oldest Python.
+
+    And with the oldest version of each login stack.
+    """
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     needs = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     session.install("-r", "requirements-dev.txt")
+    session.install("-r", "requirements-stacks-oldest.txt")
     session.install("--no-deps", *(need.replace(">=", "==") for need in needs))
     suite(session)
 

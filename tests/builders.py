@@ -26,7 +26,7 @@ from .waiting import eventually
 def make_session(user: Any, **fields: Any) -> LearnerSession:
     """Make the row of an open learner session, whose credential nobody has."""
     return LearnerSession.objects.create(
-        **{"user": user, "username": "learner", "stack": "knox", **fields}
+        **{"user": user, "username": "learner", "stack": "custom", **fields}
     )
 
 

@@ -111,7 +111,7 @@ def test_who_began_afterwards_goes_on(
 def test_one_stack_ends_and_one_session_goes_on(
     convai: Any, learner: Any, many: list[LearnerSession]
 ) -> None:
-    by_bearer = make_session(learner, stack="knox")
+    by_bearer = make_session(learner, stack="custom")
 
     why = EndReason.PASSWORD_CHANGED
     end_sessions_of_user(learner.pk, why, stack="session", but=many[0].pk)
