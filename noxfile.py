@@ -27,13 +27,7 @@ PYTHON = ".venv/bin/python"
 POSTGRES = os.environ.get("POSTGRES_URL", "postgres://root@127.0.0.1:5432/postgres")
 MARIADB = os.environ.get("MARIADB_URL", "mysql://root@127.0.0.1:3306/mysql")
 # What meets no database, or brings its own.
-NO_DATABASE = (
-    "convai_sandbox",
-    "convai_tokens/convai",
-    "lms_site",
-    "reporters",
-    "stacks/test_matrix.py",
-)
+NO_DATABASE = ("convai_sandbox", "convai_tokens/convai", "lms_site", "reporters")
 # What a login stack's site is asked, one process asks.
 PYTEST = ["-m", "pytest", "-q", "-n", "auto", "--dist", "loadgroup"]
 

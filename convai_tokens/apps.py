@@ -8,11 +8,14 @@ from django.apps import AppConfig
 from django.core.checks import register
 from django.utils.translation import gettext_lazy as _
 
+from .contrib.openedx import PLUGIN_APP
+
 
 class ConvaiTokensConfig(AppConfig):
     name = "convai_tokens"
     verbose_name = _("Convai tokens")
     default_auto_field = "django.db.models.BigAutoField"
+    plugin_app = PLUGIN_APP  # as Open edX looks for it
 
     def ready(self) -> None:
         from . import checks, contrib  # models are loaded only by now

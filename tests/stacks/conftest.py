@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+
+from benchmarks.databases import Database
 
 from .sites import pages
 from .sites.drivers import DRIVERS, Driver, slug
@@ -23,15 +26,20 @@ def driver_of(
     with ExitStack() as stack:
 
         def site(kind: type[Driver]) -> StackSite:
+            server = os.environ.get("DATABASE_URL", "")
+            if server and not (kind.on_mariadb and server.startswith("mysql")):
+                pytest.skip("its site is on SQLite")
             if kind.section not in sites:
+                database = stack.enter_context(Database(server)).url if server else ""
                 folder = tmp_path_factory.mktemp(slug(kind.section))
                 sites[kind.section] = stack.enter_context(
                     StackSite(
                         folder,
                         convai_sandbox_process.url,
                         pages.added(pages.QUICKSTARTS, kind.section),
-                        pages.added(pages.INTEGRATION, "Every site"),
+                        pages.added(pages.INTEGRATION, "Every site") if kind.is_every_site else [],
                         pages.added(pages.INTEGRATION, kind.ours) if kind.ours else [],
+                        database=database,
                     )
                 )
             return sites[kind.section]

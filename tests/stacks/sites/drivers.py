@@ -52,6 +52,8 @@ class Driver:
         f"Session.objects.update(expire_date={EXPIRED})\ncall_command('clearsessions')"
     )
     can_rotate = can_end_others = False
+    is_every_site = True  # has the lines for every site
+    on_mariadb = False
 
     def __init__(self, site: StackSite) -> None:
         self.site = site
@@ -306,6 +308,25 @@ class Ninja(Driver):
     login_path, logout_path = "/api/login", "/api/logout"
 
 
+class OpenEdx(Driver):
+    """One session for each learner: each login ends the one before."""
+
+    section, ours = "Open edX", ""
+    is_every_site = False
+    on_mariadb = True
+    login_path = "/login_session/"
+    expire = ""  # of a session in a cache
+    can_end_others = True
+
+    def send(self, http: requests.Session, body: dict[str, str]) -> requests.Response:
+        http.get(f"{self.site.url}/login/")
+        headers = {"X-CSRFToken": http.cookies["csrftoken"] or ""}
+        return http.post(self.site.url + self.login_path, body, headers=headers)
+
+    def end_others(self, login: Login) -> None:
+        """The login has done so."""
+
+
 DRIVERS: dict[str, type[Driver]] = {
     "Django sessions": Driver,
     "DRF authtoken": Authtoken,
@@ -322,6 +343,7 @@ DRIVERS: dict[str, type[Driver]] = {
     "oauth-toolkit, password": OAuthPassword,
     "oauth-toolkit, code": OAuthCode,
     "django-ninja": Ninja,
+    "Open edX": OpenEdx,
 }
 
 

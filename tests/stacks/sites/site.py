@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,8 @@ HARNESS = [
     (
         "lms/settings.py",
         """
+import os
+
 ALLOWED_HOSTS = ["*"]
 DEBUG = False
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -31,7 +34,8 @@ MIDDLEWARE.insert(0, "lms.harness.count_queries")
 if os.environ.get("DATABASE_URL", "").startswith("mysql"):
     import environ
 
-    DATABASES = {"default": environ.Env.db_url_config(os.environ["DATABASE_URL"])}
+    is_atomic = {"ATOMIC_REQUESTS": DATABASES["default"].get("ATOMIC_REQUESTS", False)}
+    DATABASES = {"default": environ.Env.db_url_config(os.environ["DATABASE_URL"]) | is_atomic}
 else:
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
@@ -81,10 +85,23 @@ class StackSite:
         startproject = [sys.executable, "-m", "django", "startproject", "lms", str(folder)]
         subprocess.run(startproject, check=True, env={**os.environ, "DJANGO_SETTINGS_MODULE": ""})
         shutil.copy(Path(__file__).with_name("harness.py"), folder / "lms/harness.py")
+        self._install()
         for name, text in (line for part in (*parts, HARNESS) for line in part):
             with (folder / name).open("a") as file:
                 file.write(text)
         self.shell(USERS)
+
+    def _install(self) -> None:
+        """Let others find the package by its entry points, as after an installation."""
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        info = self._folder / "django_convai_tokens-0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Name: {project['name']}\nVersion: 0\n")
+        points = [
+            f"[{group}]\n" + "\n".join(f"{name} = {path}" for name, path in names.items())
+            for group, names in project["entry-points"].items()
+        ]
+        (info / "entry_points.txt").write_text("\n".join(points))
 
     def __enter__(self) -> Self:
         # The folder comes last, so that the project's own "lms" isn't shadowed.
