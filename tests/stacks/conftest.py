@@ -12,8 +12,10 @@ import pytest
 from benchmarks.databases import Database
 
 from .sites import pages
-from .sites.drivers import DRIVERS, Driver, slug
+from .sites.drivers import Driver, slug
+from .sites.identity_provider import IdentityProvider, platform
 from .sites.site import StackSite
+from .sites.stacks import STACKS
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +25,7 @@ def driver_of(
     """Return a stack's client, with a site that serves it."""
     sites: dict[str, StackSite] = {}
     drivers: dict[str, Driver] = {}
-    with ExitStack() as stack:
+    with ExitStack() as stack, IdentityProvider() as provider:
 
         def site(kind: type[Driver]) -> StackSite:
             server = os.environ.get("DATABASE_URL", "")
@@ -39,14 +41,16 @@ def driver_of(
                         pages.added(pages.QUICKSTARTS, kind.section),
                         pages.added(pages.INTEGRATION, "Every site") if kind.is_every_site else [],
                         pages.added(pages.INTEGRATION, kind.ours) if kind.ours else [],
-                        database=database,
+                        DATABASE_URL=database,
+                        IDENTITY_PROVIDER=provider.url,
+                        **platform(),
                     )
                 )
             return sites[kind.section]
 
         def driver(name: str) -> Driver:
             if name not in drivers:
-                drivers[name] = DRIVERS[name](site(DRIVERS[name]))
+                drivers[name] = STACKS[name](site(STACKS[name]))
             return drivers[name]
 
         yield driver

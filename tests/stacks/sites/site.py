@@ -59,7 +59,7 @@ urlpatterns += [
 ]
 USERS = f"""
 from django.core.management import call_command
-call_command("migrate", verbosity=0)
+call_command("migrate", verbosity=0, run_syncdb=True)
 from django.contrib.auth import get_user_model
 users = get_user_model().objects
 for name in ("learner", "second"):
@@ -71,16 +71,17 @@ users.create_superuser("staff", "staff@example.org", {PASSWORD!r})
 class StackSite:
     """A learning platform of its own. A context manager; ``url`` is where it serves."""
 
-    def __init__(self, folder: Path, convai: str, *parts: Lines, database: str = "") -> None:
+    def __init__(self, folder: Path, convai: str, *parts: Lines, **environment: str) -> None:
         self._folder = folder
         self._environment = {
             **os.environ,
             "CONVAI_API_KEY": "a-key-of-the-suite",
             "CONVAI_BASE_URL": convai,
-            "DATABASE_URL": database,
+            "DATABASE_URL": "",
             "DJANGO_SETTINGS_MODULE": "lms.settings",
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "ignore",
+            **environment,
         }
         startproject = [sys.executable, "-m", "django", "startproject", "lms", str(folder)]
         subprocess.run(startproject, check=True, env={**os.environ, "DJANGO_SETTINGS_MODULE": ""})
