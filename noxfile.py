@@ -105,6 +105,13 @@ def package(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def beside(session: nox.Session) -> None:
+    """Login stacks' own tests, with the app installed beside them."""
+    install(session, "-r", "requirements-beside.txt")
+    session.run(PYTHON, ".ci/beside.py", env={"PYTHONPATH": "."}, external=True)
+
+
+@nox.session(venv_backend="none")
 def postgresql(session: nox.Session) -> None:
     """The suite and the chaos harness on PostgreSQL, at POSTGRES_URL."""
     on_database(session, POSTGRES)
