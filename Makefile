@@ -79,7 +79,7 @@ $(VENV)/.installed: requirements.txt | $(VENV)/.made
 	@touch $@
 
 # After the other one, so that two pips never run at once.
-$(VENV)/.installed-dev: requirements-dev.txt requirements-engines.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.txt requirements-engines.txt requirements-stacks.txt $(VENV)/.installed
 	@echo "Installing what the tests need ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

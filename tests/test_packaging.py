@@ -73,7 +73,7 @@ def test_requirements_are_pinned_by_version_alone(path: Path) -> None:
     lines = [line.partition("#")[0].partition(";")[0].strip() for line in lines]
 
     for line in filter(None, lines):
-        assert re.fullmatch(r"-r requirements[a-z-]*\.txt|[\w.\[\]-]+==[\w.]+", line), line
+        assert re.fullmatch(r"-r requirements[a-z-]*\.txt|[\w.\[\],-]+==[\w.]+", line), line
 
 
 def test_what_contributing_names_is_there() -> None:

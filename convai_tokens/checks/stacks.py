@@ -65,13 +65,16 @@ def check_families(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     """W027: simplejwt's tokens don't name the login that they come from."""
     if not apps.is_installed("rest_framework_simplejwt.token_blacklist"):
         return []
-    path = getattr(settings, "SIMPLE_JWT", {}).get("TOKEN_OBTAIN_SERIALIZER", SIMPLE_JWT_DEFAULT)
+    setting, name = "SIMPLE_JWT", "TOKEN_OBTAIN_SERIALIZER"
+    if apps.is_installed("dj_rest_auth") and getattr(settings, "REST_AUTH", {}).get("USE_JWT"):
+        setting, name = "REST_AUTH", "JWT_TOKEN_CLAIMS_SERIALIZER"
+    path = getattr(settings, setting, {}).get(name, SIMPLE_JWT_DEFAULT)
     names = [f"{base.__module__}.{base.__qualname__}" for base in import_string(path).__mro__]
     if FAMILY_CLAIM in names:
         return []
     return [
         Warning(
-            f"SIMPLE_JWT['TOKEN_OBTAIN_SERIALIZER'] is {path!r}, whose tokens name no family.",
+            f"{setting}[{name!r}] is {path!r}, whose tokens name no family.",
             hint="Logins by it get no Convai token. Set it to 'convai_tokens.contrib."
             "simplejwt_serializers.TokenObtainPairSerializer', or put FamilyClaim from there "
             "before your own serializer's base; if no learner logs in by it, silence this check.",

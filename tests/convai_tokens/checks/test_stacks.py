@@ -110,6 +110,20 @@ def test_w027_a_site_whose_jwts_name_no_family_is_told(settings: Any) -> None:
     assert found() == []
 
 
+def test_w027_looks_at_dj_rest_auths_own_setting_where_that_counts(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apps, "is_installed", lambda app: True)
+    named = settings.SIMPLE_JWT["TOKEN_OBTAIN_SERIALIZER"]
+    settings.SIMPLE_JWT = {}
+    settings.REST_AUTH = {"USE_JWT": True, "JWT_TOKEN_CLAIMS_SERIALIZER": named}
+    assert found() == []
+
+    settings.REST_AUTH = {"USE_JWT": True}
+    (warning,) = stacks.check_families(None)
+    assert "REST_AUTH['JWT_TOKEN_CLAIMS_SERIALIZER']" in warning.msg
+
+
 def test_w027_is_for_sites_with_simplejwt_alone(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

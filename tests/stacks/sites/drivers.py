@@ -260,7 +260,7 @@ class OAuthPassword(Bearer):
             f"authorization_grant_type='{self.grant.replace('_', '-')}', "
             "redirect_uris='http://127.0.0.1/done', skip_authorization=True"
         )
-        site.shell(
+        site.run(
             "from oauth2_provider.models import Application\n"
             f"Application.objects.filter(client_id='{self.grant}').exists() or "
             f"Application.objects.create({fields})"

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from django.contrib.auth import authenticate, login
-from django.db import connection
+from django.contrib.auth import authenticate, get_user_model, login
+from django.core.management import call_command
+from django.db import connection, transaction
 from django.http import HttpResponse
-from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.csrf import csrf_exempt, ensure_csrf_cookie
 from rest_framework.decorators import api_view, permission_classes
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
+
+
+def prepare() -> None:
+    """Make the tables, two learners, and one of the staff."""
+    call_command("migrate", verbosity=0, run_syncdb=True)
+    users, password = get_user_model().objects, os.environ["PASSWORD_OF_ALL"]
+    for name in ("learner", "second"):
+        users.create_user(name, f"{name}@example.org", password)
+    users.create_superuser("staff", "staff@example.org", password)
 
 
 def is_ours(frame: FrameType | None) -> bool:
@@ -54,6 +67,16 @@ def log_in_to_browser(request: Any) -> HttpResponse:
         )
         login(request, user)
     return HttpResponse("<p>Hello</p>")
+
+
+@transaction.non_atomic_requests
+@csrf_exempt
+def run(request: Any) -> HttpResponse:
+    """Run the code in the request's body; answer what it printed."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        exec(request.body, {})
+    return HttpResponse(out.getvalue())
 
 
 @api_view(["GET"])

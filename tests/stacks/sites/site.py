@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 import requests
+from django.core.management import call_command
 
 from lms_site.demo.processes import Site, direct_http
 
@@ -47,25 +46,25 @@ else:
     (
         "lms/urls.py",
         """
-from .harness import log_in_to_browser, whoami
+from . import harness
 
 urlpatterns += [
-    path("whoami/", whoami),
-    path("browser/", log_in_to_browser),
-    path("healthz", lambda request: __import__("django.http").http.HttpResponse()),
+    path("whoami/", harness.whoami),
+    path("browser/", harness.log_in_to_browser),
+    path("run/", harness.run),
+    path("healthz", harness.log_in_to_browser),
 ]
 """,
     ),
+    (
+        "lms/wsgi.py",
+        """
+from .harness import prepare
+
+prepare()
+""",
+    ),
 ]
-USERS = f"""
-from django.core.management import call_command
-call_command("migrate", verbosity=0, run_syncdb=True)
-from django.contrib.auth import get_user_model
-users = get_user_model().objects
-for name in ("learner", "second"):
-    users.create_user(name, name + "@example.org", {PASSWORD!r})
-users.create_superuser("staff", "staff@example.org", {PASSWORD!r})
-"""
 
 
 class StackSite:
@@ -80,17 +79,17 @@ class StackSite:
             "DATABASE_URL": "",
             "DJANGO_SETTINGS_MODULE": "lms.settings",
             "PYTHONPATH": str(ROOT),
+            "PASSWORD_OF_ALL": PASSWORD,
             "PYTHONWARNINGS": "ignore",
             **environment,
         }
-        startproject = [sys.executable, "-m", "django", "startproject", "lms", str(folder)]
-        subprocess.run(startproject, check=True, env={**os.environ, "DJANGO_SETTINGS_MODULE": ""})
+        folder.mkdir(exist_ok=True)
+        call_command("startproject", "lms", str(folder))
         shutil.copy(Path(__file__).with_name("harness.py"), folder / "lms/harness.py")
         self._install()
         for name, text in (line for part in (*parts, HARNESS) for line in part):
             with (folder / name).open("a") as file:
                 file.write(text)
-        self.shell(USERS)
 
     def _install(self) -> None:
         """Let others find the package by its entry points, as after an installation."""
@@ -125,24 +124,11 @@ class StackSite:
     ) -> None:
         self._server.stop()
 
-    def manage(self, *arguments: str, stdin: str = "") -> str:
-        """Run the site's ``manage.py``; return what it printed."""
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(
-            command,
-            cwd=self._folder,
-            env=self._environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
-
-    def shell(self, code: str) -> str:
-        """Run some code in a process of its own, as the LMS's staff might."""
-        return self.manage("shell", "-c", code)
+    def run(self, code: str) -> str:
+        """Run some code in the site's process, as the LMS's own might; return what it printed."""
+        done = direct_http().post(f"{self.url}/run/", code.encode())
+        assert done.status_code == 200, done.text[-3000:]
+        return done.text
 
     def log(self) -> str:
         """Return what the server has logged."""
