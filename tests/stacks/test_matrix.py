@@ -138,6 +138,20 @@ def test_other_devices(driver: Driver, cell: str, convai_sandbox: Any) -> None:
     assert all(is_refused(driver, other) for other in others)
 
 
+@cells("block")
+def test_the_next_learner_at_a_kiosk(driver: Driver, cell: str, convai_sandbox: Any) -> None:
+    if cell != YES:
+        return  # such a login names no device
+    walked_away = driver.log_in(device="kiosk-7")
+    elsewhere = driver.log_in("staff", device="kiosk-8")
+
+    second = driver.log_in("second", device="kiosk-7")
+
+    tokens = [token_of(login, driver) for login in (elsewhere, second)]
+    eventually(lambda: convai_sandbox.live() == tokens)
+    assert is_refused(driver, walked_away)
+
+
 @cells("ended by staff")
 def test_ended_by_staff(driver: Driver, cell: str, convai_sandbox: Any) -> None:
     login = driver.log_in()

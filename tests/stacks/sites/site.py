@@ -30,6 +30,7 @@ ALLOWED_HOSTS = ["*"]
 DEBUG = False
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 MIDDLEWARE.insert(0, "lms.harness.count_queries")
+CONVAI_TOKENS["ONE_SESSION_PER_DEVICE"] = True
 if os.environ.get("DATABASE_URL", "").startswith("mysql"):
     import environ
 
