@@ -50,7 +50,7 @@ def missing(session: nox.Session, what: str) -> NoReturn:
     session.skip(what)
 
 
-def suite(session: nox.Session, **environment: str) -> None:
+def suite(session: nox.Session, *options: str, **environment: str) -> None:
     session.run("python", "-m", "django", "--version")
     session.run(
         *("python", "manage.py", "makemigrations", "--check", "--dry-run"),
@@ -60,7 +60,7 @@ def suite(session: nox.Session, **environment: str) -> None:
     apart = ["--ignore=tests/reporters"]
     if environment.get("USE_TZ") == "0":  # the stacks' sites have settings of their own
         apart.append("--ignore=tests/stacks/test_matrix.py")
-    session.run("python", *PYTEST, *apart, *session.posargs, env=environment)
+    session.run("python", *PYTEST, *apart, *options, *session.posargs, env=environment)
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])
@@ -75,16 +75,17 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def lowest(session: nox.Session) -> None:
-    """The suite with the oldest of what pyproject.toml says we need, on the oldest Python.
+    """What starts no process, with the oldest of what pyproject.toml says we need.
 
-    And with the oldest version of each login stack.
+    And the sites of the oldest version of each login stack, on the oldest Python.
     """
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     needs = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     session.install("-r", "requirements-dev.txt")
     session.install("-r", "requirements-stacks-oldest.txt")
     session.install("--no-deps", *(need.replace(">=", "==") for need in needs))
-    suite(session)
+    suite(session, "--no-processes")
+    session.run("python", *PYTEST, "tests/stacks/test_matrix.py")
 
 
 @nox.session(venv_backend="none")

@@ -136,7 +136,7 @@ def end_session(
     token before the next one. May be called within a transaction; the revocation follows it.
     """
     sessions = LearnerSession.primary.filter(pk__in=_session_ids(request, stack, identity))
-    return end_sessions(sessions, reason) > 0
+    return end_sessions(sessions, reason, patient=True) > 0
 
 
 def end_sessions_of(user: AbstractBaseUser, *, reason: EndReason = EndReason.API) -> int:

@@ -81,7 +81,7 @@ class SessionEventInline(TokenEventInline):
 
 def _end(keys: list[uuid.UUID], actor: AbstractBaseUser) -> int:
     sessions = LearnerSession.primary.filter(pk__in=keys)
-    return end_sessions(sessions, EndReason.STAFF, actor=actor)
+    return end_sessions(sessions, EndReason.STAFF, actor=actor, patient=True)
 
 
 END_SELECTED = ConfirmedAction(

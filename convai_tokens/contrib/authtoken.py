@@ -19,10 +19,9 @@ from django.db.models.signals import pre_delete
 from rest_framework.authtoken.models import Token
 from rest_framework.request import Request
 
-from ..lifecycle.audit import after_commit
-from ..lifecycle.ending import end_sessions
 from ..lifecycle.opening import sessions_of_bearer
 from ..logins.credentials import BearerStack, register_bearer_stack
+from ..logins.ends import end_of_bearer
 from ..logins.handed_out import LoginResponse
 from ..logins.notes import current_request
 from ..logins.safety import never_shows
@@ -94,11 +93,7 @@ def on_token_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
     by_itself = isinstance(auth, Token) and auth.pk == instance.pk
     del instance, auth, kwargs  # the key is their text, and that of the deletion's origin
     reason = EndReason.LOGOUT if by_itself else EndReason.CREDENTIAL_DELETED
-    try:
-        end_sessions(sessions, reason)
-    finally:
-        # A request in parallel may open one between this look and the row's end.
-        after_commit(using, end_sessions, sessions, reason)
+    end_of_bearer(using, sessions, reason)
 
 
 def connect() -> None:

@@ -21,6 +21,7 @@ from rest_framework.request import Request
 
 from ..lifecycle.audit import after_commit
 from ..lifecycle.ending import end_sessions
+from ..lifecycle.retrying import try_until_taken
 from ..logins.credentials import BearerStack, bearer_credential, register_bearer_stack
 from ..logins.handed_out import LoginResponse
 from ..logins.notes import current_request
@@ -81,7 +82,7 @@ def on_token_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
         # What has ended stays ended. But where there is none yet, a request in parallel may open
         # one between this look and the row's end, or the database may fail: so look once more.
         if ended < len(credential.session_ids):
-            after_commit(using, end_sessions, sessions, reason)
+            after_commit(using, try_until_taken, end_sessions, sessions, reason)
 
 
 def _reason(instance: Any) -> EndReason:

@@ -23,11 +23,9 @@ from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.signals import app_authorized
 from rest_framework.request import Request
 
-from ..lifecycle.audit import after_commit
-from ..lifecycle.ending import end_sessions
 from ..lifecycle.opening import sessions_of_bearer
 from ..logins.credentials import BearerStack, bearer_credential, register_bearer_stack
-from ..logins.ends import reason_by
+from ..logins.ends import end_of_bearer, reason_by
 from ..logins.handed_out import LoginResponse
 from ..logins.notes import LoginNote, current_request, device_of, note_login
 from ..logins.safety import never_raises, never_shows
@@ -135,11 +133,7 @@ def on_refresh_token_deleted(*, instance: Any, using: str, **kwargs: object) -> 
 def _end(identity: str, owner: Any, using: str) -> None:
     sessions = sessions_of_bearer(NAME, identity)
     reason = reason_by(current_request.get(), owner)
-    try:
-        end_sessions(sessions, reason)
-    finally:
-        # A request in parallel may open one between this look and the commit.
-        after_commit(using, end_sessions, sessions, reason)
+    end_of_bearer(using, sessions, reason)
 
 
 def _is_refresh(request: HttpRequest | None) -> bool:

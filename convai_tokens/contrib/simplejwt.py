@@ -24,11 +24,9 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import Token, UntypedToken
 
-from ..lifecycle.audit import after_commit
-from ..lifecycle.ending import end_sessions
 from ..lifecycle.opening import sessions_of_bearer
 from ..logins.credentials import BearerStack, register_bearer_stack
-from ..logins.ends import reason_by
+from ..logins.ends import end_of_bearer, reason_by
 from ..logins.handed_out import LoginResponse
 from ..logins.notes import current_request
 from ..logins.safety import never_shows
@@ -120,11 +118,7 @@ def on_blacklisted(*, instance: Any, created: bool, using: str, **kwargs: object
     sessions = sessions_of_bearer(NAME, _family_of(instance.token))
     reason = reason_by(request, instance.token.user_id)
     del instance, kwargs
-    try:
-        end_sessions(sessions, reason)
-    finally:
-        # A request in parallel may open one between this look and the commit.
-        after_commit(using, end_sessions, sessions, reason)
+    end_of_bearer(using, sessions, reason)
 
 
 def _family_of(row: OutstandingToken) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -24,6 +25,7 @@ from ..models import (
     database,
 )
 from .audit import after_commit, event, record_all
+from .patience import lock_now, within_budget
 
 BATCH = 500  # tokens of one statement
 
@@ -50,6 +52,7 @@ def end_sessions(
     *,
     actor: AbstractBaseUser | None = None,
     dispatch: bool = True,
+    patient: bool = False,
 ) -> int:
     """End those of the ``sessions`` that are open; return how many.
 
@@ -58,10 +61,26 @@ def end_sessions(
 
     Their tokens become owed revocations in the same transaction, which may be the caller's own;
     the dispatcher gets them when it commits, unless ``dispatch`` is false. Calls nobody.
+
+    Raises ``OperationalError`` where somebody holds their rows for longer than ``LOGIN_BUDGET``;
+    if ``patient``, it waits as long as the database lets it.
     """
-    sessions = sessions.using(database())
+    end = partial(_end_open, sessions.using(database()), reason, actor, dispatch)
+    return end(wait=True) if patient else within_budget(partial(end, wait=False))
+
+
+def _end_open(
+    sessions: LearnerSessionQuerySet,
+    reason: str,
+    actor: AbstractBaseUser | None,
+    dispatch: bool,
+    *,
+    wait: bool,
+) -> int:
     now = datetime.now(UTC)
     with transaction.atomic(using=database()):
+        if not (wait or lock_now(sessions.endable())):
+            return 0
         # The UPDATE comes first and decides who ended a session: as in lock_open().
         count = sessions.endable().update(ended_at=now, end_reason=reason)
         if not count:

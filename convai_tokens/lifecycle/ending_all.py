@@ -57,7 +57,8 @@ def end_sessions_of_user(
 def _end(sessions: LearnerSessionQuerySet, ids: Sequence[uuid.UUID], reason: EndReason) -> int:
     """End those of the sessions that have these ids; return how many."""
     batches = (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
-    return sum(end_sessions(sessions.filter(pk__in=batch), reason) for batch in batches)
+    found = (sessions.filter(pk__in=batch) for batch in batches)
+    return sum(end_sessions(some, reason, patient=True) for some in found)
 
 
 def _with_tokens(user_id: Any) -> ConvaiTokenQuerySet:
@@ -105,7 +106,7 @@ def end_all(sessions: LearnerSessionQuerySet, reason: str, stopped: Stopped) -> 
             # A second look, for what was committed while the first one was taken.
             still = sessions.filter(pk__in=[session.pk for session in taken])
             found = LearnerSession.primary.filter(pk__in=list(still.values_list("pk", flat=True)))
-            count += end_sessions(found, reason, dispatch=False)
+            count += end_sessions(found, reason, dispatch=False, patient=True)
         full = len(taken) == BATCH
     return count
 

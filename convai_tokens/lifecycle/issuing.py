@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from datetime import UTC, datetime
+from functools import partial
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F
 
 from .. import signals
@@ -38,6 +39,7 @@ from .audit import record, send_on_commit
 from .ending import mark_for_revocation
 from .opening import Opener, check_opener, insert
 from .outside import check_no_transaction, give_back_connections
+from .patience import is_held, lock_now, within_budget
 from .rate import give_back_to_rate, take_from_rate
 from .same_value import record_dead_with
 from .sealing import unseal
@@ -99,7 +101,13 @@ def _write_intent(session: LearnerSession, opener: Opener | None) -> ConvaiToken
     is_new = session._state.adding
     token = _first_intent(session, opener) if opener and is_new else None
     if token is None:
-        token = _next_intent(session)
+        try:
+            token = within_budget(partial(_next_intent, session))
+        except OperationalError as error:
+            if not is_held(error):
+                raise
+            said = "Somebody holds the learner session's row"
+            raise ConvaiUnavailable(said, code=ErrorCode.CONVAI_BUSY) from error
     if opener:
         try:
             check_opener(session, opener, is_new=is_new)
@@ -124,6 +132,7 @@ def _first_intent(session: LearnerSession, opener: Opener) -> ConvaiToken | None
 def _next_intent(session: LearnerSession) -> ConvaiToken:
     """Write the row in an open session, and revoke what goes beyond the cap."""
     with transaction.atomic(using=database(), durable=True):
+        lock_now(LearnerSession.primary.filter(pk=session.pk))
         if not LearnerSession.primary.lock_open(session.pk):
             raise SessionEnded
         if session.ended_at is not None:

@@ -18,11 +18,12 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from ..exceptions import SessionEnded
+from ..lifecycle.audit import after_commit
 from ..lifecycle.credential import Credential
 from ..lifecycle.ending import end_session, end_sessions
 from ..lifecycle.opening import Opener, follow_credential, open_session
 from ..lifecycle.retrying import try_until_taken
-from ..models import EndReason, LearnerSession, database
+from ..models import EndReason, LearnerSession, LearnerSessionQuerySet, database
 from ..secret import Secret
 from .credentials import (
     SESSION_DATA_KEY,
@@ -52,6 +53,17 @@ def reason_by(request: HttpRequest | None, owner: Any) -> EndReason:
     user = getattr(request, "user", None)
     by_another = user is not None and user.is_authenticated and user.pk != owner
     return EndReason.CREDENTIAL_DELETED if by_another else EndReason.LOGOUT
+
+
+def end_of_bearer(using: str, sessions: LearnerSessionQuerySet, reason: EndReason) -> None:
+    """End the sessions of a bearer that ends in the transaction of ``using``, now and once more.
+
+    A request in parallel may open one between this look and the commit.
+    """
+    try:
+        end_sessions(sessions, reason)
+    finally:
+        after_commit(using, try_until_taken, end_sessions, sessions, reason)
 
 
 def end_unless_stored(store: SessionBase, key: Secret, reason: str) -> None:

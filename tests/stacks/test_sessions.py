@@ -354,5 +354,5 @@ def test_a_login_over_another_session_looks_for_it_once(
         log_in()
 
     assert [sql.split()[0] for sql in own_statements(queries)] == [
-        "SELECT" if connection.vendor == "mysql" else "UPDATE"
+        "SELECT" if connection.features.has_select_for_update_nowait else "UPDATE"
     ]
