@@ -17,6 +17,8 @@ from django.db.models import Model, Q
 from django.db.models.query import QuerySet
 from django.db.models.signals import post_save, pre_delete
 from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import RawPostDataException
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 from oauth2_provider.settings import oauth2_settings
@@ -137,7 +139,15 @@ def _end(identity: str, owner: Any, using: str) -> None:
 
 
 def _is_refresh(request: HttpRequest | None) -> bool:
-    return request is not None and request.POST.get("grant_type") == "refresh_token"
+    if request is None:
+        return False
+    try:
+        return request.POST.get("grant_type") == "refresh_token"
+    except (
+        RawPostDataException,
+        MultiPartParserError,
+    ):  # its view has read the body in another way
+        return False
 
 
 def connect() -> None:

@@ -180,3 +180,15 @@ def test_a_rotated_refresh_token_is_cleared_away_and_ends_nothing(grant: Grant) 
 
     assert LearnerSession.objects.open().count() == 1
     assert end_session(LearnerSession.objects.get().pk, EndReason.API)
+
+
+def test_a_body_that_was_read_in_another_way_is_no_refresh(grant: Grant) -> None:
+    request = RequestFactory().post("/", {"token": "a-refresh-token"})
+    request.read()
+    token = current_request.set(request)
+    try:
+        grant[1].revoke()
+    finally:
+        current_request.reset(token)
+
+    assert LearnerSession.objects.get().has_ended
