@@ -143,10 +143,7 @@ def _is_refresh(request: HttpRequest | None) -> bool:
         return False
     try:
         return request.POST.get("grant_type") == "refresh_token"
-    except (
-        RawPostDataException,
-        MultiPartParserError,
-    ):  # its view has read the body in another way
+    except (RawPostDataException, MultiPartParserError):  # read by its view in another way
         return False
 
 
