@@ -29,6 +29,7 @@ from ..models import EndReason
 
 NAME = "authtoken"
 CLASSES = ("rest_framework.authentication.TokenAuthentication",)
+LOGIN_VIEWS = ("rest_framework.authtoken.views.ObtainAuthToken", "dj_rest_auth.views.LoginView")
 KEY_LENGTH = 40
 
 
@@ -98,7 +99,7 @@ def on_token_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
 
 def connect() -> None:
     """Register the stack and its receiver; called by ``contrib.connect()``."""
-    own = (from_login, from_request, is_alive, CLASSES, user_of)
+    own = (from_login, from_request, is_alive, CLASSES, user_of, LOGIN_VIEWS)
     register_bearer_stack(BearerStack(NAME, *own, is_reused=True, living=living))
     for model in apps.get_models():
         if issubclass(model, Token):  # the admin deletes by a proxy

@@ -30,10 +30,13 @@ from ..logins.ends import end_of_bearer, reason_by
 from ..logins.handed_out import LoginResponse
 from ..logins.notes import current_request
 from ..logins.safety import never_shows
+from ..logins.unsignalled import lineage_of_view
 from ..secret import Hidden, Secret
 
 NAME = "simplejwt"
 CLASSES = ("rest_framework_simplejwt.authentication.JWTAuthentication",)
+VIEWS = "rest_framework_simplejwt.views"
+LOGIN_VIEWS = (f"{VIEWS}.TokenObtainPairView", "dj_rest_auth.views.LoginView")
 CLAIM = "convai_family"
 ROTATING = timedelta(minutes=1)  # far more than between a token's end and its successor
 
@@ -130,15 +133,12 @@ def _family_of(row: OutstandingToken) -> str:
 
 def _is_refresh(request: HttpRequest) -> bool:
     """Tell whether the request asks simplejwt's view, or one below it, for a rotation."""
-    from rest_framework_simplejwt.views import TokenRefreshView  # needs all apps
-
-    view = getattr(getattr(request.resolver_match, "func", None), "view_class", None)
-    return isinstance(view, type) and issubclass(view, TokenRefreshView)
+    return f"{VIEWS}.TokenRefreshView" in lineage_of_view(request)
 
 
 def connect() -> None:
     """Register the stack and its receiver; called by ``contrib.connect()``."""
-    own = (from_login, from_request, is_alive, CLASSES, user_of)
+    own = (from_login, from_request, is_alive, CLASSES, user_of, LOGIN_VIEWS)
     register_bearer_stack(BearerStack(NAME, *own, living=living))
     uid = "convai_tokens.contrib.simplejwt"
     post_save.connect(on_blacklisted, sender=BlacklistedToken, dispatch_uid=uid, weak=False)

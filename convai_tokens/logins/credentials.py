@@ -55,10 +55,11 @@ class BearerStack:
     system checks tell by them which logins get no token.
 
     ``user_of(login)`` returns the user whose credential a response hands out, None where it is
-    none: a login that sends no signal is seen by it. ``is_reused`` tells that a login may hand out
-    what an earlier one did: its learner session goes on, and once that has ended, a login starts
-    another. ``living(user_ids)`` returns all credentials that these users may still present: by it
-    the sweep sees an end that nobody told of, such as an expiry.
+    none: a login that sends no signal is seen by it. ``login_views`` are dotted paths of its view
+    classes that are a login whoever was logged in before. ``is_reused`` tells that a login may hand
+    out what an earlier one did: its learner session goes on, and once that has ended, a login
+    starts another. ``living(user_ids)`` returns all credentials that these users may still present:
+    by it the sweep sees an end that nobody told of, such as an expiry.
     """
 
     name: str
@@ -67,6 +68,7 @@ class BearerStack:
     is_alive: Callable[[str], bool]
     authentication_classes: tuple[str, ...] = ()
     user_of: Callable[[LoginResponse], AbstractBaseUser | None] | None = None
+    login_views: tuple[str, ...] = ()
     is_reused: bool = False
     living: Callable[[Collection[Any]], Iterable[str]] | None = None
 

@@ -27,16 +27,26 @@ def may_be_login(request: HttpRequest, response: HttpResponseBase) -> bool:
 def note_unsignalled_login(login: LoginResponse) -> LoginNote | None:
     """Note the login of a response that hands out a credential; None where it doesn't.
 
-    Only where nobody was logged in. What users are told of keys of their own is no login; and staff
-    who make keys for others must not get those others' tokens.
+    Only where nobody was logged in, or by the stack's own login view: there, who came along is the
+    last resident of a kiosk. What users are told of keys of their own is no login; and staff who
+    make keys for others must not get those others' tokens.
     """
     for stack in bearer_stacks():
         user = stack.user_of(login) if stack.user_of else None
-        if user is not None and not _has_user(login.request):
+        if user is None:
+            continue
+        if not _has_user(login.request) or {*stack.login_views} & {*lineage_of_view(login.request)}:
             note = LoginNote(user, device=device_of(login.request))
             note_login(login.request, note)
             return note
     return None
+
+
+def lineage_of_view(request: HttpRequest) -> list[str]:
+    """Return the dotted paths of the class of the request's view, and of those above it."""
+    view = getattr(request.resolver_match, "func", None)
+    found = getattr(view, "view_class", None) or getattr(view, "cls", None)
+    return [f"{it.__module__}.{it.__qualname__}" for it in getattr(found, "__mro__", ())]
 
 
 def _has_user(request: HttpRequest) -> bool:

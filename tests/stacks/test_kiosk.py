@@ -115,8 +115,8 @@ def test_without_the_setting_nothing_ends(convai: Any, log_in_at: Any) -> None:
     assert len(convai.live()) == 2
 
 
-@pytest.mark.parametrize("path", ["/login/json/", "/login/drf/", "/login/html/"])
-@pytest.mark.parametrize("last", ["/login/knox/", "/login/authtoken/"])
+@pytest.mark.parametrize("path", [*LOGINS, "/login/html/", "/login/jwt/"])
+@pytest.mark.parametrize("last", ["/login/knox/", "/login/authtoken/", "/login/jwt/"])
 def test_a_bearer_that_comes_along_with_the_next_login_is_ended(
     convai: Any, learner: Any, log_in: Any, bearer: Any, last: str, path: str
 ) -> None:
@@ -124,6 +124,8 @@ def test_a_bearer_that_comes_along_with_the_next_login_is_ended(
     left = bearer(login)
     if last == "/login/authtoken/":
         left = {"Authorization": f"Bearer {login.json()['token']}"}
+    elif last == "/login/jwt/":
+        left = {"Authorization": f"JWT {login.json()['access']}"}
 
     response = post_login(path, left)
 
