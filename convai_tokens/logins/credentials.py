@@ -33,6 +33,7 @@ from ..lifecycle.opening import latest_session_id
 from ..lifecycle.sealing import credential_digests
 from ..lifecycle.vanished import ask
 from ..secret import Secret
+from .datum import SESSION_DATA_KEY, learner_session_id
 from .handed_out import LoginResponse
 from .session_bearers import borne_session, session_bearers
 
@@ -40,7 +41,6 @@ logger = logging.getLogger("convai_tokens")
 
 SESSION_STACK = "session"
 SESSION_CLASS = "rest_framework.authentication.SessionAuthentication"
-SESSION_DATA_KEY = "convai_learner_session"
 
 
 @dataclass(frozen=True)
@@ -135,33 +135,6 @@ def renewed_credential(session: SessionBase) -> Credential:
 def _of_session(session: SessionBase, session_id: uuid.UUID, digest: str) -> Credential:
     is_alive = partial(_is_alive, session)
     return Credential(SESSION_STACK, (session_id,), digest, is_alive, password_has_changed)
-
-
-def remember(session: SessionBase, credential: Credential) -> None:
-    """Write the id of its learner session into a Django session, for the user who is logged in."""
-    session_id = credential.session_ids[0]
-    if learner_session_id(session) != session_id:
-        session[SESSION_DATA_KEY] = [str(session_id), session[SESSION_KEY]]
-
-
-def learner_session_id(session: SessionBase | None) -> uuid.UUID | None:
-    """Return the learner session's id that the Django session carries for its present user.
-
-    An id that was written for another user doesn't count: whatever swapped the user in the session
-    made it another learner's.
-    """
-    if session is None:
-        return None
-    return learner_session_id_of(session.get(SESSION_DATA_KEY), session.get(SESSION_KEY))
-
-
-def learner_session_id_of(datum: Any, user: object) -> uuid.UUID | None:
-    """Return the id in the session's datum ``[id, user]`` if it was written for ``user``."""
-    try:
-        text, owner = datum
-        return uuid.UUID(text) if owner == user else None
-    except (TypeError, ValueError, AttributeError):
-        return None
 
 
 def session_key(session: SessionBase | AbstractBaseSession) -> Secret:

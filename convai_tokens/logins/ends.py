@@ -26,15 +26,17 @@ from ..lifecycle.retrying import try_until_taken
 from ..models import EndReason, LearnerSession, LearnerSessionQuerySet, database
 from ..secret import Secret
 from .credentials import (
-    SESSION_DATA_KEY,
     SESSION_STACK,
     is_stored,
-    learner_session_id,
-    learner_session_id_of,
     presented_key,
     session_key,
     session_key_digest,
     session_key_digests,
+)
+from .datum import (
+    SESSION_DATA_KEY,
+    learner_session_id,
+    learner_session_id_of,
 )
 from .notes import LoginNote, changed_password, deleted_sessions, noted_login
 from .safety import never_raises, retry_after_commit

@@ -38,17 +38,19 @@ from ..lifecycle.opening import follow_credential
 from ..models import EndReason, database
 from ..secret import Secret
 from .credentials import (
-    SESSION_DATA_KEY,
     SESSION_STACK,
     belongs_to,
     http_request,
-    learner_session_id,
-    learner_session_id_of,
     presented_key,
-    remember,
     session_credential,
     session_key,
     session_key_digests,
+)
+from .datum import (
+    SESSION_DATA_KEY,
+    learner_session_id,
+    learner_session_id_of,
+    remember,
 )
 from .ends import end_although_unopened, end_django_session, end_unless_stored
 from .expired import end_when_committed
@@ -103,7 +105,7 @@ def _read_session(request: HttpRequest, note: LoginNote) -> None:
         note.replaced_key = _flushed_key(request, session)
         note.is_new = learner_session_id(session) is None
         note.credential = session_credential(session)
-        remember(session, note.credential)
+        remember(session, note.credential, note.device)
 
 
 def _flushed_key(request: HttpRequest, session: SessionBase) -> Secret:

@@ -28,11 +28,11 @@ from .credentials import (
     belongs_to,
     credential_of_login,
     is_reused,
-    remember,
     renewed_credential,
     session_credential,
     warn_if_the_endpoint_knows_no_sessions,
 )
+from .datum import remember
 from .ends import end_replaced_cookie
 from .handed_out import LoginResponse
 from .impersonation import impersonator_of

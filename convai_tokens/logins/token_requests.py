@@ -8,10 +8,17 @@ from rest_framework.request import Request
 
 from ..exceptions import CredentialNotSupported, NotAllowed
 from ..lifecycle.credential import Credential
-from ..lifecycle.opening import Opener, session_of
+from ..lifecycle.opening import Opener, open_session, session_of
 from ..models import LearnerSession
 from ..payloads import may_have_token, named_end_user
-from .credentials import SESSION_STACK, http_request, remember
+from .credentials import (
+    SESSION_STACK,
+    http_request,
+)
+from .datum import (
+    device_in,
+    remember,
+)
 from .impersonation import impersonator_of
 from .session_bearers import borne_session
 
@@ -32,12 +39,14 @@ def open_for_request(
     if not may_have_token(http, user):
         raise NotAllowed
     named_end_user(user)
+    device = ""
     if by_session:
         remember(borne or http.session, credential)
+        device = device_in(borne or http.session)
     if borne is not None and borne.modified:
         borne.save()  # no middleware does
     opener = Opener(credential, user, impersonator)
-    session = session_of(opener)
+    session = open_session(opener, device) if device else session_of(opener)
     if session.user_id != user.pk:
         # Promise 3: not to be reached by the app's own ways, so it is refused, not mended.
         raise CredentialNotSupported

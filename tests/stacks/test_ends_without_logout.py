@@ -15,7 +15,7 @@ from knox.models import AuthToken
 from convai_tokens.lifecycle import retrying
 from convai_tokens.lifecycle.ending import end_sessions
 from convai_tokens.logins import ends
-from convai_tokens.logins.credentials import SESSION_DATA_KEY
+from convai_tokens.logins.datum import SESSION_DATA_KEY
 from convai_tokens.models import EndReason, LearnerSession
 from convai_tokens.secret import Secret
 from tests.waiting import eventually

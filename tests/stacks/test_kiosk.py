@@ -68,6 +68,21 @@ def test_a_login_as_html_ends_it_too(convai: Any, log_in_at: Any) -> None:
 
 
 @pytest.mark.usefixtures("one_per_device")
+def test_a_token_that_a_page_asked_for_later_is_found_by_the_device_too(
+    convai: Any, log_in_at: Any
+) -> None:
+    client = Client()
+    log_in_at("kiosk-7", "/login/html/", client=client)
+    assert client.post("/convai/token/").status_code == 200
+    assert LearnerSession.objects.get().device == "kiosk-7"
+
+    token = log_in_at("kiosk-7", username="second-learner")
+
+    assert convai.live() == [token]
+    assert reasons()["learner"] == EndReason.REPLACED
+
+
+@pytest.mark.usefixtures("one_per_device")
 def test_a_learner_who_gets_no_token_ends_the_last_ones_too(
     convai: Any, log_in_at: Any, convai_settings: Callable[..., None]
 ) -> None:

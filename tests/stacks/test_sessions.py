@@ -21,10 +21,10 @@ from convai_tokens.exceptions import SessionEnded
 from convai_tokens.lifecycle import ending, opening
 from convai_tokens.lifecycle.opening import Opener
 from convai_tokens.logins.credentials import (
-    SESSION_DATA_KEY,
     renewed_credential,
     session_credential,
 )
+from convai_tokens.logins.datum import SESSION_DATA_KEY
 from convai_tokens.models import ConvaiToken, EndReason, LearnerSession
 from tests.builders import open_breaker, own_statements
 

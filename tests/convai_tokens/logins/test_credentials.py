@@ -23,14 +23,14 @@ from convai_tokens.logins.credentials import (
     belongs_to,
     credential_of_request,
     is_stored,
-    learner_session_id,
-    learner_session_id_of,
     password_has_changed,
     register_bearer_stack,
-    remember,
     renewed_credential,
     session_credential,
     warn_if_the_endpoint_knows_no_sessions,
+)
+from convai_tokens.logins.datum import (
+    remember,
 )
 from convai_tokens.models import LearnerSession
 from convai_tokens.secret import Secret
@@ -116,27 +116,11 @@ def test_a_session_that_remembers_its_learner_session_goes_on_in_it_under_a_new_
     assert after.digest != before.digest
 
 
-def test_a_session_of_another_user_by_now_is_another_learners(session: SessionBase) -> None:
-    before = session_credential(session)
-    remember(session, before)
-    assert learner_session_id(session) == before.session_ids[0]
-
-    session[SESSION_KEY] = "of somebody else"
-
-    assert learner_session_id(session) is None
-    assert session_credential(session).session_ids != before.session_ids
-
-
 def test_a_renewed_credential_is_of_another_learner_session(session: SessionBase) -> None:
     renewed = renewed_credential(session)
 
     assert renewed.session_ids != session_credential(session).session_ids
     assert renewed.digest == session_credential(session).digest
-
-
-@pytest.mark.parametrize("datum", [None, "text", 7, [], ["no id", "1"], [None, "1"]])
-def test_a_datum_that_is_no_id_counts_as_none(datum: object) -> None:
-    assert learner_session_id_of(datum, "1") is None
 
 
 def test_a_session_is_alive_as_long_as_it_is_stored_and_a_signed_cookie_always(
