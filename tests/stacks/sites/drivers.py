@@ -162,6 +162,11 @@ class DjRestAuthJwt(SimpleJwt):
         return self.post(login, self.refresh_path, {}), login
 
 
+class DjRestAuthJwtHeader(SimpleJwt):
+    section, ours = "dj-rest-auth, JWT in headers", "dj-rest-auth, JWT"
+    refresh_path = "/token/refresh/"
+
+
 class DjRestAuthSession(Driver):
     section, ours = "dj-rest-auth, session", ""
 
