@@ -25,7 +25,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/python -m lms_site.demo $(if $(filter-out 0 no,$(ONCE)),--once)
 
 test: install-dev
-	@echo "3 to 4 minutes on two idle cores; make test-fast takes half a minute."
+	@echo "5 to 7 minutes on two idle cores; make test-fast takes half a minute."
 	@$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term
 
 test-fast: install-dev

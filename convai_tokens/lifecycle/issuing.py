@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from functools import partial
 
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from .. import signals
@@ -39,7 +39,7 @@ from .audit import record, send_on_commit
 from .ending import mark_for_revocation
 from .opening import Opener, check_opener, insert
 from .outside import check_no_transaction, give_back_connections
-from .patience import is_held, lock_now, within_budget
+from .patience import lock_now, within_budget_or_busy
 from .rate import give_back_to_rate, take_from_rate
 from .same_value import record_dead_with
 from .sealing import unseal
@@ -101,13 +101,7 @@ def _write_intent(session: LearnerSession, opener: Opener | None) -> ConvaiToken
     is_new = session._state.adding
     token = _first_intent(session, opener) if opener and is_new else None
     if token is None:
-        try:
-            token = within_budget(partial(_next_intent, session))
-        except OperationalError as error:
-            if not is_held(error):
-                raise
-            said = "Somebody holds the learner session's row"
-            raise ConvaiUnavailable(said, code=ErrorCode.CONVAI_BUSY) from error
+        token = within_budget_or_busy(partial(_next_intent, session))
     if opener:
         try:
             check_opener(session, opener, is_new=is_new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import NamedTuple
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -21,6 +22,7 @@ from ..models import (
 from .audit import record
 from .credential import Credential, bearer_digests
 from .ending import end_session
+from .patience import lock_now, within_budget_or_busy
 from .sealing import key_ids
 
 
@@ -69,14 +71,37 @@ def sessions_of_bearer(stack: str, identity: str) -> LearnerSessionQuerySet:
 def open_session(opener: Opener, device: str = "") -> LearnerSession:
     """Return the learner session of the credential, started now if there is none.
 
-    It may have ended; ``generate`` refuses it then. Raises what ``check_opener`` does.
+    It may have ended; ``generate`` refuses it then. One that goes on is by now on the ``device``.
+    Raises what ``check_opener`` does.
     """
     session = session_of(opener, device)
     is_new = session._state.adding
     if is_new:
         session = _start(session, opener)
+    elif device and not session.has_ended:
+        _move_to(session, device)
     check_opener(session, opener, is_new=is_new)
     return session
+
+
+def _move_to(session: LearnerSession, device: str) -> None:
+    """Note where the learner logged in last: there the next one ends what goes on."""
+    if session.device in (device, escaped_device(device)):
+        return
+    try:
+        within_budget_or_busy(partial(_write_device, session, device))
+    except (DataError, OperationalError):
+        if device.isascii():
+            raise
+        within_budget_or_busy(partial(_write_device, session, escaped_device(device)))
+
+
+def _write_device(session: LearnerSession, device: str) -> None:
+    rows = LearnerSession.primary.filter(pk=session.pk)
+    with transaction.atomic(using=database()):
+        lock_now(rows)
+        rows.update(device=device)
+    session.device = device
 
 
 def check_opener(session: LearnerSession, opener: Opener, *, is_new: bool) -> None:

@@ -15,6 +15,7 @@ from django.db import OperationalError, connections
 from django.db.models import QuerySet
 
 from ..conf import app_settings
+from ..exceptions import ConvaiUnavailable, ErrorCode
 
 T = TypeVar("T")
 
@@ -47,6 +48,17 @@ def within_budget(step: Callable[[], T]) -> T:
             if not is_held(error) or time.monotonic() + PAUSE > until:
                 raise
         time.sleep(PAUSE)
+
+
+def within_budget_or_busy(step: Callable[[], T]) -> T:
+    """Do the same for a login, which learns that it may come again: ``ConvaiUnavailable``."""
+    try:
+        return within_budget(step)
+    except OperationalError as error:
+        if not is_held(error):
+            raise
+        said = "Somebody holds the learner session's row"
+        raise ConvaiUnavailable(said, code=ErrorCode.CONVAI_BUSY) from error
 
 
 def is_held(error: OperationalError) -> bool:

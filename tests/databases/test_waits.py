@@ -50,13 +50,14 @@ def soon(convai_settings: Callable[..., None]) -> None:
     convai_settings(LOGIN_BUDGET=0.3, ONE_SESSION_PER_DEVICE=True)
 
 
+@pytest.mark.parametrize("elsewhere", [{}, {"device": "headset-2"}])
 def test_one_more_login_over_a_session_has_its_block(
-    convai: Any, learner: Any, soon: None, log_in: Any
+    convai: Any, learner: Any, soon: None, log_in: Any, elsewhere: dict[str, str]
 ) -> None:
     assert log_in().json()["convai"]["apiAuthToken"]
 
     with held():
-        login = log_in()
+        login = log_in(**elsewhere)
         assert login.status_code == 200
         assert login.json()["convai"]["error"]["code"] == "convai_busy"
 

@@ -105,6 +105,22 @@ def test_while_convai_is_down_the_last_ones_session_ends_all_the_same(
 
 
 @pytest.mark.usefixtures("one_per_device")
+@pytest.mark.parametrize("path", ["/login/authtoken/", "/login/json/"])
+def test_a_learner_whose_session_goes_on_at_a_kiosk_is_found_there(
+    convai: Any, log_in_at: Any, path: str
+) -> None:
+    client = Client()
+    log_in_at("headset-1", path, client=client)
+    log_in_at("kiosk-7", path, client=client)
+    assert LearnerSession.objects.get().device == "kiosk-7"
+
+    token = log_in_at("kiosk-7", path, username="second-learner")
+
+    assert convai.live() == [token]
+    assert reasons() == {"learner": EndReason.REPLACED, "second-learner": ""}
+
+
+@pytest.mark.usefixtures("one_per_device")
 def test_one_learner_at_two_kiosks_has_two_sessions(convai: Any, log_in_at: Any) -> None:
     tokens = {log_in_at("kiosk-7"), log_in_at("kiosk-8"), log_in_at("")}
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from convai_tokens.exceptions import SessionEnded
+from convai_tokens.lifecycle.ending import end_session
 from convai_tokens.lifecycle.opening import Opener, follow_credential, open_session
 from convai_tokens.logins.credentials import bearer_credential
 from convai_tokens.models import EndReason, LearnerSession, LearnerSessionQuerySet, TokenEvent
@@ -34,7 +35,7 @@ def test_a_session_is_opened_once_with_one_event(learner: Any) -> None:
     second = open_session(Opener(credential, learner), device="Ward 4")
 
     assert first == second == LearnerSession.objects.get()
-    assert (second.device, second.username, second.stack) == ("Ward 3", "learner", "custom")
+    assert (second.device, second.username, second.stack) == ("Ward 4", "learner", "custom")
     assert second.credential_digest == credential.digest
     assert [event.kind for event in TokenEvent.objects.all()] == ["session_started"]
 
@@ -66,3 +67,15 @@ def test_a_session_follows_its_credential_and_no_other_does(learner: Any) -> Non
 
     assert list(LearnerSession.objects.by_digest(["a-new-digest"])) == [session]
     assert LearnerSession.objects.get(pk=other.pk).credential_digest == other.credential_digest
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_one_that_goes_on_is_on_the_device_of_the_latest_login(learner: Any, ended: bool) -> None:
+    opener = Opener(bearer_credential("custom", "a credential"), learner)
+    session = open_session(opener, "headset-1")
+    if ended:
+        end_session(session.pk, EndReason.STAFF)
+
+    open_session(opener, "kiosk-7")
+
+    assert LearnerSession.objects.get().device == ("headset-1" if ended else "kiosk-7")

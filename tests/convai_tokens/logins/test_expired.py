@@ -62,14 +62,12 @@ def test_many_end_with_one_look(expire: Callable[[str], Any], looks: list[int]) 
     for number in range(20):
         expire(f"key-{number}")
 
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         call_command("clearsessions")
 
     assert ended() == 20
     assert looks == [20]
-    assert len([query for query in queries if "UPDATE" in query["sql"]]) == 1
+    assert len([query for query in queries if query["sql"].startswith("UPDATE")]) == 1
 
 
 def test_very_many_end_in_batches(
