@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PLUGIN = """
 import os
 
-from django.conf import LazySettings, Settings, UserSettingsHolder
+from django.conf import LazySettings, Settings
 
 APP = "convai_tokens"
 MIDDLEWARE = "convai_tokens.middleware.ConvaiTokenMiddleware"

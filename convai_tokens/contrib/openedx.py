@@ -1,4 +1,4 @@
-"""Open edX: the app as a plugin of its LMS, installed by ``pip install`` and two settings.
+"""Open edX: the app as a plugin of its LMS, which ``pip install`` is enough for.
 
 edX finds ``plugin_app`` by the entry point ``lms.djangoapp``. Its logins are Django sessions, so
 there is nothing else to serve. Imports nothing, for edX asks while its settings are being read.

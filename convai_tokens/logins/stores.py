@@ -15,11 +15,7 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore as Sign
 from ..lifecycle.opening import follow_credential
 from ..models import EndReason, database
 from ..secret import Secret
-from .credentials import (
-    presented_key,
-    session_key,
-    session_key_digest,
-)
+from .credentials import presented_key, session_key, session_key_digest
 from .datum import learner_session_id
 from .ends import end_cookie, end_django_session
 from .notes import current_request, note_deleted_session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from rest_framework.request import Request
 
@@ -11,14 +12,8 @@ from ..lifecycle.credential import Credential
 from ..lifecycle.opening import Opener, open_session, session_of
 from ..models import LearnerSession
 from ..payloads import may_have_token, named_end_user
-from .credentials import (
-    SESSION_STACK,
-    http_request,
-)
-from .datum import (
-    device_in,
-    remember,
-)
+from .credentials import SESSION_STACK, http_request
+from .datum import device_in, remember
 from .impersonation import impersonator_of
 from .session_bearers import borne_session
 
@@ -28,23 +23,25 @@ def open_for_request(
 ) -> tuple[LearnerSession, Opener]:
     """Return the learner session of a request that is no login, and who opens it if it is new.
 
-    Raises ``NotAllowed``, ``Impersonated``, ``EndUserBlank`` or ``CredentialNotSupported``.
+    Raises ``NotAllowed``, ``Impersonated``, ``EndUserBlank`` or ``CredentialNotSupported``; where the
+    login named a device, what ``open_session`` does, too.
     """
     http = http_request(request)
-    impersonator = None
-    by_session = credential.stack == SESSION_STACK
-    borne = borne_session(request) if by_session else None
-    if by_session:
-        impersonator = impersonator_of(borne or http.session, user)
+    impersonator, device = None, ""
+    session_of_request: SessionBase | None = getattr(http, "session", None)
+    own = None
+    if credential.stack == SESSION_STACK:
+        own = borne_session(request) or session_of_request
+    if own is not None:
+        impersonator = impersonator_of(own, user)
     if not may_have_token(http, user):
         raise NotAllowed
     named_end_user(user)
-    device = ""
-    if by_session:
-        remember(borne or http.session, credential)
-        device = device_in(borne or http.session)
-    if borne is not None and borne.modified:
-        borne.save()  # no middleware does
+    if own is not None:
+        remember(own, credential)
+        device = device_in(own)
+        if own is not session_of_request and own.modified:
+            own.save()  # no middleware does
     opener = Opener(credential, user, impersonator)
     session = open_session(opener, device) if device else session_of(opener)
     if session.user_id != user.pk:

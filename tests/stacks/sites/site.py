@@ -8,7 +8,6 @@ import shutil
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import requests
@@ -117,12 +116,7 @@ class StackSite:
         self.url = self._server.url
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *details: object) -> None:
         self._server.stop()
 
     def run(self, code: str) -> str:
