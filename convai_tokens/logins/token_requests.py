@@ -23,8 +23,8 @@ def open_for_request(
 ) -> tuple[LearnerSession, Opener]:
     """Return the learner session of a request that is no login, and who opens it if it is new.
 
-    Raises ``NotAllowed``, ``Impersonated``, ``EndUserBlank`` or ``CredentialNotSupported``; where the
-    login named a device, what ``open_session`` does, too.
+    Raises ``NotAllowed``, ``Impersonated``, ``EndUserBlank`` or ``CredentialNotSupported``; where
+    the login named a device, what ``open_session`` does, too.
     """
     http = http_request(request)
     impersonator, device = None, ""
