@@ -20,14 +20,13 @@ from .exceptions import ConvaiTokensError, NotAuthenticated, TransactionOpen
 from .lifecycle.ending import end_sessions
 from .lifecycle.ending_all import end_sessions_of_user, write_end
 from .lifecycle.issuing import generate
-from .logins.credentials import (
+from .logins.bearer_stacks import (
     SESSION_STACK,
     BearerStack,
     bearer_credential,
-    credential_of_request,
-    http_request,
     register_bearer_stack,
 )
+from .logins.credentials import credential_of_request, http_request
 from .logins.handed_out import LoginResponse
 from .logins.notes import LoginNote, device_of, note_login, note_token_in_page, noted_login
 from .logins.safety import told

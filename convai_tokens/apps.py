@@ -6,6 +6,7 @@ import os
 
 from django.apps import AppConfig
 from django.core.checks import register
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 from .contrib.openedx import PLUGIN_APP
@@ -33,3 +34,4 @@ class ConvaiTokensConfig(AppConfig):
             os.register_at_fork(after_in_child=forget)
         receivers.connect()
         contrib.connect()
+        autodiscover_modules("convai_stack")  # the site's own login stacks

@@ -37,7 +37,8 @@ from .lifecycle.ending import revoke_tokens
 from .lifecycle.issuing import extend, generate
 from .lifecycle.opening import Opener
 from .lifecycle.storing import Issued
-from .logins.credentials import SESSION_STACK, credential_of_request
+from .logins.bearer_stacks import SESSION_STACK
+from .logins.credentials import credential_of_request
 from .logins.response import forbid_caching, hand_out
 from .logins.safety import told
 from .logins.session_bearers import borne_session

@@ -15,7 +15,7 @@ from convai_tokens.convai.breaker import FAILURE_THRESHOLD, Breaker
 from convai_tokens.exceptions import ConvaiUnavailable, ErrorCode
 from convai_tokens.lifecycle import opening
 from convai_tokens.lifecycle.opening import Opener
-from convai_tokens.logins.credentials import bearer_credential
+from convai_tokens.logins.bearer_stacks import bearer_credential
 from convai_tokens.logins.handed_out import LoginResponse
 from convai_tokens.middleware import ConvaiTokenMiddleware
 from convai_tokens.models import LearnerSession

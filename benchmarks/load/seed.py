@@ -40,7 +40,7 @@ def seed_logins(count: int) -> list[str]:
     from knox.crypto import create_token_string, hash_token
 
     from convai_tokens.lifecycle.sealing import fingerprint, seal
-    from convai_tokens.logins.credentials import bearer_credential
+    from convai_tokens.logins.bearer_stacks import bearer_credential
 
     knox_tokens = apps.get_model("knox", "AuthToken")._default_manager
     sessions = apps.get_model("convai_tokens", "LearnerSession")._default_manager

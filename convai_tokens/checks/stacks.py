@@ -10,7 +10,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's name
 from django.utils.module_loading import import_string
 
-from ..logins.credentials import SESSION_CLASS, BearerStack, bearer_stacks
+from ..logins.bearer_stacks import BearerStack, bearer_stacks
+from ..logins.credentials import SESSION_CLASS
 from ..logins.session_bearers import SessionBearer, session_bearers
 
 # Of these no login hands anything out: each request brings its own proof.

@@ -12,15 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import apps
-from django.contrib.auth import get_user_model
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router
 from django.db.models.signals import pre_delete
 from rest_framework.authtoken.models import Token
 from rest_framework.request import Request
 
 from ..lifecycle.opening import sessions_of_bearer
-from ..logins.credentials import BearerStack, register_bearer_stack
+from ..logins.bearer_stacks import BearerStack, register_bearer_stack
 from ..logins.ends import end_of_bearer
 from ..logins.handed_out import LoginResponse
 from ..logins.notes import current_request
@@ -38,10 +36,16 @@ def identity_of(user_id: Any, created: datetime) -> str:
     return f"{user_id}:{created.timestamp():.6f}"
 
 
-def from_login(user: AbstractBaseUser, login: LoginResponse) -> str | None:
-    """Return the identity of the row whose key a login response hands out to the user."""
-    user_id, created = _handed_out(login)
-    return identity_of(user_id, created) if created and user_id == user.pk else None
+def handed_out(login: LoginResponse) -> Iterator[tuple[Any, str]]:
+    """Yield the rows whose keys a response hands out, whatever the LMS calls them.
+
+    Not as rows: their text is the key.
+    """
+    candidates = [text for _, text in login.credentials() if len(text.reveal()) == KEY_LENGTH]
+    if candidates:
+        rows = _rows().filter(key__in=[text.reveal() for text in candidates])
+        for user_id, created in rows.values_list("user_id", "created"):
+            yield user_id, identity_of(user_id, created)
 
 
 def from_request(request: Request) -> str | None:
@@ -51,34 +55,10 @@ def from_request(request: Request) -> str | None:
     return identity_of(request.auth.user_id, request.auth.created)
 
 
-def is_alive(identity: str) -> bool:
-    """Tell whether the row is still there."""
-    row = _rows().filter(user_id=identity.rpartition(":")[0]).values_list("user_id", "created")
-    return identity in [identity_of(*found) for found in row]
-
-
 def living(user_ids: Collection[Any]) -> Iterator[str]:
     """Yield the identities of these users' rows."""
     for found in _rows().filter(user_id__in=user_ids).values_list("user_id", "created"):
         yield identity_of(*found)
-
-
-def user_of(login: LoginResponse) -> AbstractBaseUser | None:
-    """Return the user whose key a response hands out."""
-    user_id, _ = _handed_out(login)
-    return None if user_id is None else get_user_model()._base_manager.filter(pk=user_id).first()
-
-
-def _handed_out(login: LoginResponse) -> tuple[Any, Any]:
-    """Return user and moment of the row whose key a response hands out, whatever the LMS calls it.
-
-    Not the row: its text is the key. Both are None where there is none.
-    """
-    candidates = [text for _, text in login.credentials() if len(text.reveal()) == KEY_LENGTH]
-    if not candidates:
-        return None, None
-    rows = _rows().filter(key__in=[text.reveal() for text in candidates])
-    return rows.values_list("user_id", "created").first() or (None, None)
 
 
 def _rows() -> Any:
@@ -99,8 +79,8 @@ def on_token_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
 
 def connect() -> None:
     """Register the stack and its receiver; called by ``contrib.connect()``."""
-    own = (from_login, from_request, is_alive, CLASSES, user_of, LOGIN_VIEWS)
-    register_bearer_stack(BearerStack(NAME, *own, is_reused=True, living=living))
+    asked = (handed_out, from_request, living, None)
+    register_bearer_stack(BearerStack(NAME, *asked, CLASSES, LOGIN_VIEWS, is_reused=True))
     for model in apps.get_models():
         if issubclass(model, Token):  # the admin deletes by a proxy
             uid = f"convai_tokens.contrib.authtoken.{model._meta.label}"

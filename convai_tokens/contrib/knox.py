@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router
 from django.db.models import Q
 from django.db.models.signals import pre_delete
@@ -22,7 +21,7 @@ from rest_framework.request import Request
 from ..lifecycle.audit import after_commit
 from ..lifecycle.ending import end_sessions
 from ..lifecycle.retrying import try_until_taken
-from ..logins.credentials import BearerStack, bearer_credential, register_bearer_stack
+from ..logins.bearer_stacks import BearerStack, bearer_credential, register_bearer_stack
 from ..logins.handed_out import LoginResponse
 from ..logins.notes import current_request
 from ..logins.safety import never_raises
@@ -32,14 +31,13 @@ NAME = "knox"
 CLASSES = ("knox.auth.TokenAuthentication",)
 
 
-def from_login(user: AbstractBaseUser, login: LoginResponse) -> str | None:
-    """Return the digest of the knox token in a login response, whatever the LMS calls it."""
+def handed_out(login: LoginResponse) -> Iterable[tuple[Any, str]]:
+    """Return the rows of the knox tokens in a response, whatever the LMS calls them."""
     digests = [hash_token(text.reveal()) for _, text in login.credentials()]
-    if not digests:
-        return None
-    rows = _rows().filter(digest__in=digests, user_id=user.pk)
-    digest: str | None = rows.values_list("digest", flat=True).first()
-    return digest
+    found: Iterable[tuple[Any, str]] = ()
+    if digests:
+        found = _rows().filter(digest__in=digests).values_list("user_id", "digest")
+    return found
 
 
 def _rows() -> Any:
@@ -97,8 +95,8 @@ def _reason(instance: Any) -> EndReason:
 
 def connect() -> None:
     """Register the stack and its receiver; called by ``contrib.connect()``."""
-    own = (from_login, from_request, is_alive, CLASSES)
-    register_bearer_stack(BearerStack(NAME, *own, living=living))
+    asked = (handed_out, from_request, living, is_alive)
+    register_bearer_stack(BearerStack(NAME, *asked, CLASSES))
     pre_delete.connect(
         on_token_deleted,
         sender=get_token_model(),

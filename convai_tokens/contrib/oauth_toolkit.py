@@ -11,7 +11,6 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router
 from django.db.models import Model, Q
 from django.db.models.query import QuerySet
@@ -26,7 +25,7 @@ from oauth2_provider.signals import app_authorized
 from rest_framework.request import Request
 
 from ..lifecycle.opening import sessions_of_bearer
-from ..logins.credentials import BearerStack, bearer_credential, register_bearer_stack
+from ..logins.bearer_stacks import BearerStack, bearer_credential, register_bearer_stack
 from ..logins.ends import end_of_bearer, reason_by
 from ..logins.handed_out import LoginResponse
 from ..logins.notes import LoginNote, current_request, device_of, note_login
@@ -47,12 +46,13 @@ def _of_refresh_token(family: Any, pk: Any) -> str:
     return f"family:{family}" if family else f"refresh:{pk}"
 
 
-def from_login(user: AbstractBaseUser, login: LoginResponse) -> str | None:
-    """Return the grant whose access token a login response hands out to the user."""
+def handed_out(login: LoginResponse) -> Iterator[tuple[Any, str]]:
+    """Yield the grants whose access tokens a response hands out, by no refresh."""
     sums = [sha256(text.reveal().encode()).hexdigest() for _, text in login.credentials()]
-    tokens = _rows(get_access_token_model()).filter(token_checksum__in=sums, user_id=user.pk)
-    found = tokens.only("pk").first() if sums else None
-    return None if found is None else identity_of(found)
+    if sums and not _is_refresh(login.request):
+        tokens = _rows(get_access_token_model()).filter(token_checksum__in=sums)
+        for found in tokens.exclude(user_id=None).only("user_id"):
+            yield found.user_id, identity_of(found)
 
 
 def from_request(request: Request) -> str | None:
@@ -149,8 +149,8 @@ def _is_refresh(request: HttpRequest | None) -> bool:
 
 def connect() -> None:
     """Register the stack and its receivers; called by ``contrib.connect()``."""
-    own = (from_login, from_request, is_alive, CLASSES)
-    register_bearer_stack(BearerStack(NAME, *own, living=living))
+    asked = (handed_out, from_request, living, is_alive)
+    register_bearer_stack(BearerStack(NAME, *asked, CLASSES))
     uid = "convai_tokens.contrib.oauth_toolkit"
     app_authorized.connect(on_authorized, dispatch_uid=uid, weak=False)
     access, refresh = get_access_token_model(), get_refresh_token_model()

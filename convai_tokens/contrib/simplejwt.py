@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router
 from django.db.models import Q
 from django.db.models.signals import post_save
@@ -25,10 +24,10 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from rest_framework_simplejwt.tokens import Token, UntypedToken
 
 from ..lifecycle.opening import sessions_of_bearer
-from ..logins.credentials import BearerStack, register_bearer_stack
+from ..logins.bearer_stacks import BearerStack, register_bearer_stack
 from ..logins.ends import end_of_bearer, reason_by
 from ..logins.handed_out import LoginResponse
-from ..logins.notes import current_request
+from ..logins.notes import current_request, noted_login
 from ..logins.safety import never_shows
 from ..logins.unsignalled import lineage_of_view
 from ..secret import Hidden, Secret
@@ -47,13 +46,18 @@ def with_family(token: Token) -> Token:
     return token
 
 
-def from_login(user: AbstractBaseUser, login: LoginResponse) -> str | None:
-    """Return the family of the tokens that a login response hands out to the user."""
-    owner = str(getattr(user, api_settings.USER_ID_FIELD))
-    for claims in _handed_out(login):
-        if claims.reveal().get(CLAIM) and _owner(claims) == owner:
-            return _family(claims)
-    return None
+def handed_out(login: LoginResponse) -> Iterator[tuple[Any, str]]:
+    """Yield the families of the tokens that a response hands out, in its body or its cookies.
+
+    A refresh hands out tokens, too: without a signal, only the first one of a family is a login.
+    """
+    for _, text in login.credentials():
+        claims = _claims(text)
+        family = claims and claims.reveal().get(CLAIM)
+        if claims and family:
+            is_first = claims.reveal().get(api_settings.JTI_CLAIM) == family
+            if is_first or noted_login(login.request):
+                yield _owner(claims), str(family)
 
 
 def from_request(request: Request) -> str | None:
@@ -77,26 +81,6 @@ def living(user_ids: Collection[Any]) -> Iterator[str]:
         yield _family_of(row)
 
 
-def user_of(login: LoginResponse) -> AbstractBaseUser | None:
-    """Return the user to whom a response hands out the first token of a family.
-
-    A refresh hands out tokens, too: with another id, or access tokens alone.
-    """
-    for claims in _handed_out(login):
-        if claims.reveal().get(api_settings.JTI_CLAIM) == claims.reveal().get(CLAIM):
-            owner = {api_settings.USER_ID_FIELD: _owner(claims)}
-            return get_user_model()._base_manager.filter(**owner).first()
-    return None
-
-
-def _handed_out(login: LoginResponse) -> Iterator[Hidden[dict[str, Any]]]:
-    """Yield the claims of each token of simplejwt's in a response, in its body or its cookies."""
-    for _, text in login.credentials():
-        claims = _claims(text)
-        if claims is not None:
-            yield claims
-
-
 def _claims(text: Secret, *, verify: bool = True) -> Hidden[dict[str, Any]] | None:
     try:
         return Hidden(UntypedToken(text.reveal(), verify=verify).payload)  # type: ignore[arg-type]
@@ -104,12 +88,13 @@ def _claims(text: Secret, *, verify: bool = True) -> Hidden[dict[str, Any]] | No
         return None
 
 
-def _owner(claims: Hidden[dict[str, Any]]) -> str:
-    return str(claims.reveal().get(api_settings.USER_ID_CLAIM))
-
-
-def _family(claims: Hidden[dict[str, Any]]) -> str:
-    return str(claims.reveal()[CLAIM])
+def _owner(claims: Hidden[dict[str, Any]]) -> Any:
+    """Return the id of the user whom a token names; its claim may be another field."""
+    named, model = claims.reveal().get(api_settings.USER_ID_CLAIM), get_user_model()
+    if api_settings.USER_ID_FIELD in ("pk", model._meta.pk.name):
+        return model._meta.pk.to_python(named)
+    users = model._base_manager.filter(**{api_settings.USER_ID_FIELD: named})
+    return users.values_list("pk", flat=True).first()
 
 
 @never_shows
@@ -138,7 +123,7 @@ def _is_refresh(request: HttpRequest) -> bool:
 
 def connect() -> None:
     """Register the stack and its receiver; called by ``contrib.connect()``."""
-    own = (from_login, from_request, is_alive, CLASSES, user_of, LOGIN_VIEWS)
-    register_bearer_stack(BearerStack(NAME, *own, living=living))
+    asked = (handed_out, from_request, living, is_alive)
+    register_bearer_stack(BearerStack(NAME, *asked, CLASSES, LOGIN_VIEWS))
     uid = "convai_tokens.contrib.simplejwt"
     post_save.connect(on_blacklisted, sender=BlacklistedToken, dispatch_uid=uid, weak=False)

@@ -24,7 +24,7 @@ from ..exceptions import SealBroken
 from ..lifecycle.sealing import seal, unseal
 from ..lifecycle.sweep import last_seen
 from ..lifecycle.tidying import lost_keys, sessions_of_key
-from ..logins.credentials import bearer_stacks
+from ..logins.bearer_stacks import bearer_stacks
 from ..models import ConvaiToken, EventKind, TokenEvent, TokenStatus, database
 from ..secret import Secret
 from .step import Finding, Status, failed, ok, skipped, warning

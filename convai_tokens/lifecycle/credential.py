@@ -18,15 +18,17 @@ class Credential:
 
     ``session_ids`` are the ids that its learner session may have, the one for new rows first:
     there is one for each encryption key, so that a session is found after a change of keys.
-    ``is_alive()`` asks the stack whether the credential is still good; ``password_changed(user)``
-    whether the password that it stands for was changed since ``user`` was loaded, which is False
-    for stacks whose credentials outlive the password.
+    ``is_alive(user)`` asks the stack whether the user's credential is still good;
+    ``password_changed(user)`` whether the password that it stands for was changed since ``user``
+    was loaded, which is False for stacks whose credentials outlive the password.
     """
 
     stack: str
     session_ids: tuple[uuid.UUID, ...]
     digest: str
-    is_alive: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
+    is_alive: Callable[[AbstractBaseUser], bool] = field(
+        default=lambda user: True, compare=False, repr=False
+    )
     password_changed: Callable[[AbstractBaseUser], bool] = field(
         default=lambda user: False, compare=False, repr=False
     )
@@ -36,7 +38,7 @@ class Credential:
         cls,
         stack: str,
         identity: str,
-        is_alive: Callable[[], bool],
+        is_alive: Callable[[AbstractBaseUser], bool],
         latest: uuid.UUID | None = None,
     ) -> Credential:
         """Return a bearer's; ``identity`` is hashed here and kept nowhere.

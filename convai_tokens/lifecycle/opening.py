@@ -111,7 +111,7 @@ def check_opener(session: LearnerSession, opener: Opener, *, is_new: bool) -> No
     opens one by a password that was changed since the user was loaded.
     """
     credential, user = opener.credential, opener.user
-    if is_new and not credential.is_alive():
+    if is_new and not credential.is_alive(user):
         end_session(session.pk, EndReason.LOGOUT)
         raise SessionEnded("The learner logged out while the learner session was being opened.")
     if credential.password_changed(user):

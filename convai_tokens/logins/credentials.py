@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -20,7 +18,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.cache import InvalidCacheKey
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, SuspiciousOperation
+from django.core.exceptions import FieldDoesNotExist, SuspiciousOperation
 from django.db import router
 from django.http import HttpRequest
 from rest_framework.authentication import SessionAuthentication
@@ -29,91 +27,16 @@ from rest_framework.settings import api_settings
 
 from ..exceptions import CredentialNotSupported
 from ..lifecycle.credential import Credential, derived_id
-from ..lifecycle.opening import latest_session_id
 from ..lifecycle.sealing import credential_digests
-from ..lifecycle.vanished import ask
 from ..secret import Secret
+from .bearer_stacks import SESSION_STACK, bearer_credential, bearer_stacks
 from .datum import SESSION_DATA_KEY, learner_session_id
 from .handed_out import LoginResponse
 from .session_bearers import borne_session, session_bearers
 
 logger = logging.getLogger("convai_tokens")
 
-SESSION_STACK = "session"
 SESSION_CLASS = "rest_framework.authentication.SessionAuthentication"
-
-
-@dataclass(frozen=True)
-class BearerStack:
-    """A login stack whose learners present a bearer credential.
-
-    ``from_login(user, login)`` returns the credential that a ``LoginResponse`` hands out;
-    ``from_request(request)`` the one that a DRF request was authenticated with. Both
-    return the same text for the same credential, and None when it isn't this stack's.
-    ``is_alive(credential)`` tells whether the stack still accepts it. ``authentication_classes``
-    are dotted paths of the DRF classes, or of classes above them, that authenticate by it: the
-    system checks tell by them which logins get no token.
-
-    ``user_of(login)`` returns the user whose credential a response hands out, None where it is
-    none: a login that sends no signal is seen by it. ``login_views`` are dotted paths of its view
-    classes that are a login whoever was logged in before. ``is_reused`` tells that a login may hand
-    out what an earlier one did: its learner session goes on, and once that has ended, a login
-    starts another. ``living(user_ids)`` returns all credentials that these users may still present:
-    by it the sweep sees an end that nobody told of, such as an expiry.
-    """
-
-    name: str
-    from_login: Callable[[AbstractBaseUser, LoginResponse], str | None]
-    from_request: Callable[[Request], str | None]
-    is_alive: Callable[[str], bool]
-    authentication_classes: tuple[str, ...] = ()
-    user_of: Callable[[LoginResponse], AbstractBaseUser | None] | None = None
-    login_views: tuple[str, ...] = ()
-    is_reused: bool = False
-    living: Callable[[Collection[Any]], Iterable[str]] | None = None
-
-
-_bearer_stacks: dict[str, BearerStack] = {}
-
-
-def register_bearer_stack(stack: BearerStack) -> None:
-    """Make a stack known; to be called in an app's ``ready()``.
-
-    Raises ``ImproperlyConfigured`` when another one has the name. (Not for the same one: Django
-    calls ``ready()`` again when a test changes ``INSTALLED_APPS``.)
-    """
-    if stack.name == SESSION_STACK or _bearer_stacks.get(stack.name, stack) != stack:
-        raise ImproperlyConfigured(f"A login stack named {stack.name!r} is registered already.")
-    _bearer_stacks[stack.name] = stack
-    if stack.living:
-        ask(stack.name, stack.living)
-
-
-def bearer_stacks() -> list[BearerStack]:
-    """Return the stacks that are registered."""
-    return [*_bearer_stacks.values()]
-
-
-def bearer_credential(stack: str, identity: str) -> Credential:
-    """Return the credential of a bearer stack, by what its ``from_request`` returns for it.
-
-    Raises ``ImproperlyConfigured`` when no such stack is registered.
-    """
-    if stack not in _bearer_stacks:
-        known = ", ".join(map(repr, sorted(_bearer_stacks))) or "none"
-        raise ImproperlyConfigured(
-            f"No login stack named {stack!r} is registered; known are: {known}. "
-            "Call register_bearer_stack() in your app's ready()."
-        )
-    registered = _bearer_stacks[stack]
-    latest = latest_session_id(stack, identity) if registered.is_reused else None
-    return Credential.of_identity(stack, identity, partial(registered.is_alive, identity), latest)
-
-
-def is_reused(credential: Credential) -> bool:
-    """Tell whether a login may hand out the same credential again."""
-    stack = _bearer_stacks.get(credential.stack)
-    return stack is not None and stack.is_reused
 
 
 def session_credential(session: SessionBase) -> Credential:
@@ -168,7 +91,7 @@ def belongs_to(session: SessionBase | None, user: AbstractBaseUser) -> bool:
     return bool(session.get(SESSION_KEY) == str(user._meta.pk.value_to_string(user)))
 
 
-def _is_alive(session: SessionBase) -> bool:
+def _is_alive(session: SessionBase, _: AbstractBaseUser) -> bool:
     """Tell whether a session is still where it is kept; a signed cookie is kept by the client."""
     return isinstance(session, SignedCookieStore) or is_stored(session, session_key(session))
 
@@ -204,10 +127,10 @@ def password_has_changed(user: AbstractBaseUser) -> bool:
 
 def credential_of_login(user: AbstractBaseUser, login: LoginResponse) -> Credential | None:
     """Return the bearer credential that a login response hands out, if a known stack made it."""
-    for stack in _bearer_stacks.values():
-        identity = stack.from_login(user, login)
-        if identity:
-            return bearer_credential(stack.name, identity)
+    for stack in bearer_stacks():
+        for user_id, identity in stack.handed_out(login):
+            if user_id == user.pk:
+                return bearer_credential(stack.name, identity)
     return None
 
 
@@ -218,7 +141,7 @@ def credential_of_request(request: HttpRequest | Request) -> Credential:
     Django session that is gone.
     """
     if isinstance(request, Request):
-        for stack in _bearer_stacks.values():
+        for stack in bearer_stacks():
             identity = stack.from_request(request)
             if identity:
                 return bearer_credential(stack.name, identity)

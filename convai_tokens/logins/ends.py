@@ -25,8 +25,8 @@ from ..lifecycle.opening import Opener, follow_credential, open_session
 from ..lifecycle.retrying import try_until_taken
 from ..models import EndReason, LearnerSession, LearnerSessionQuerySet, database
 from ..secret import Secret
+from .bearer_stacks import SESSION_STACK
 from .credentials import (
-    SESSION_STACK,
     is_stored,
     presented_key,
     session_key,

@@ -13,7 +13,8 @@ from ..lifecycle.ending import end_sessions
 from ..lifecycle.retrying import try_until_taken
 from ..models import EndReason, LearnerSession
 from ..secret import Secret
-from .credentials import SESSION_STACK, session_key_digests
+from .bearer_stacks import SESSION_STACK
+from .credentials import session_key_digests
 
 AT_ONCE = 1_000  # digests of one look
 

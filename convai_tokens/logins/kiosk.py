@@ -21,7 +21,8 @@ from ..lifecycle.ending import end_sessions
 from ..lifecycle.opening import escaped_device
 from ..lifecycle.retrying import try_until_taken
 from ..models import EndReason, LearnerSession
-from .credentials import bearer_stacks, credential_of_request
+from .bearer_stacks import bearer_stacks
+from .credentials import credential_of_request
 from .notes import LoginNote
 from .safety import never_raises
 

@@ -37,8 +37,8 @@ from ..lifecycle.ending_all import end_sessions_of_user
 from ..lifecycle.opening import follow_credential
 from ..models import EndReason, database
 from ..secret import Secret
+from .bearer_stacks import SESSION_STACK
 from .credentials import (
-    SESSION_STACK,
     belongs_to,
     http_request,
     presented_key,

@@ -23,11 +23,10 @@ from ..lifecycle.storing import Issued
 from ..models import LearnerSession
 from ..payloads import failed_block, issued_block, may_have_token, named_end_user, shaped
 from ..secret import Hidden
+from .bearer_stacks import SESSION_STACK, is_reused
 from .credentials import (
-    SESSION_STACK,
     belongs_to,
     credential_of_login,
-    is_reused,
     renewed_credential,
     session_credential,
     warn_if_the_endpoint_knows_no_sessions,

@@ -12,7 +12,8 @@ from ..lifecycle.credential import Credential
 from ..lifecycle.opening import Opener, open_session, session_of
 from ..models import LearnerSession
 from ..payloads import may_have_token, named_end_user
-from .credentials import SESSION_STACK, http_request
+from .bearer_stacks import SESSION_STACK
+from .credentials import http_request
 from .datum import device_in, remember
 from .impersonation import impersonator_of
 from .session_bearers import borne_session

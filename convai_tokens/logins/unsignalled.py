@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from .credentials import bearer_stacks
+from .bearer_stacks import BearerStack, bearer_stacks
 from .handed_out import LoginResponse
 from .notes import LoginNote, device_of, note_login, noted_login
 
@@ -16,7 +18,7 @@ def may_be_login(request: HttpRequest, response: HttpResponseBase) -> bool:
     """Tell whether a response is worth a look. Asks nobody."""
     if request.method != "POST" or noted_login(request) is not None:
         return False
-    if not (200 <= response.status_code < 300 and any(it.user_of for it in bearer_stacks())):
+    if not (200 <= response.status_code < 300 and bearer_stacks()):
         return False
     if not isinstance(response, HttpResponse):  # streaming
         return False
@@ -32,13 +34,21 @@ def note_unsignalled_login(login: LoginResponse) -> LoginNote | None:
     make keys for others must not get those others' tokens.
     """
     for stack in bearer_stacks():
-        user = stack.user_of(login) if stack.user_of else None
+        user = _user_of(stack, login)
         if user is None:
             continue
         if not _has_user(login.request) or {*stack.login_views} & {*lineage_of_view(login.request)}:
             note = LoginNote(user, device=device_of(login.request))
             note_login(login.request, note)
             return note
+    return None
+
+
+def _user_of(stack: BearerStack, login: LoginResponse) -> AbstractBaseUser | None:
+    """Return the user of the first credential of this stack that a response hands out."""
+    users = get_user_model()._base_manager
+    for user_id, _ in stack.handed_out(login):
+        return users.filter(pk=user_id).first()
     return None
 
 

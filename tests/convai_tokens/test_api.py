@@ -152,10 +152,7 @@ def test_a_login_is_bound_only_to_a_stack_that_is_registered(learner: Any) -> No
 
 
 def test_a_stacks_name_is_registered_once() -> None:
-    def other(*args: Any) -> None:
-        return None
-
-    knox = api.BearerStack("knox", from_login=other, from_request=other, is_alive=bool)
+    knox = api.BearerStack("knox", lambda login: (), lambda request: None, is_alive=bool)
 
     with pytest.raises(ImproperlyConfigured, match="'knox' is registered already"):
         api.register_bearer_stack(knox)

@@ -13,7 +13,7 @@ from knox.models import AuthToken
 
 from convai_tokens.lifecycle import opening
 from convai_tokens.lifecycle.opening import Opener
-from convai_tokens.logins.credentials import bearer_credential
+from convai_tokens.logins.bearer_stacks import bearer_credential
 from convai_tokens.models import EndReason, LearnerSession
 
 

@@ -9,30 +9,29 @@ import pytest
 from knox.models import AuthToken
 
 from convai_tokens.contrib import knox
-from convai_tokens.logins.credentials import bearer_credential
+from convai_tokens.logins.bearer_stacks import bearer_credential
+from convai_tokens.logins.credentials import credential_of_login
 from tests.builders import login_response
 
 
 def test_a_login_response_is_known_by_the_token_that_it_hands_out(learner: Any) -> None:
     instance, token = AuthToken.objects.create(learner)
 
-    assert (
-        knox.from_login(learner, login_response({"token": token, "expiry": None}))
-        == instance.digest
-    )
+    login = login_response({"token": token, "expiry": None})
+
+    assert [*knox.handed_out(login)] == [(learner.pk, instance.digest)]
 
 
 @pytest.mark.parametrize("data", [{}, {"token": None}, {"token": {"access": "x"}}, {"token": "x"}])
-def test_a_response_without_a_token_of_knox_is_none_of_its_logins(
-    data: dict[str, Any], learner: Any
-) -> None:
-    assert knox.from_login(learner, login_response(data)) is None
+@pytest.mark.django_db
+def test_a_response_without_a_token_of_knox_is_none_of_its_logins(data: dict[str, Any]) -> None:
+    assert [*knox.handed_out(login_response(data))] == []
 
 
 def test_another_learners_token_is_none_of_this_learners(learner: Any, make_user: Any) -> None:
     _, token = AuthToken.objects.create(make_user("second-learner"))
 
-    assert knox.from_login(learner, login_response({"token": token})) is None
+    assert credential_of_login(learner, login_response({"token": token})) is None
 
 
 def test_a_request_is_known_by_the_row_that_authenticated_it(learner: Any) -> None:
@@ -47,8 +46,8 @@ def test_a_request_is_known_by_the_row_that_authenticated_it(learner: Any) -> No
 def test_a_credential_is_alive_as_long_as_its_row_is_there(learner: Any) -> None:
     instance, _ = AuthToken.objects.create(learner)
     credential = bearer_credential("knox", instance.digest)
-    assert credential.is_alive()
+    assert credential.is_alive(learner)
 
     instance.delete()
 
-    assert not credential.is_alive()
+    assert not credential.is_alive(learner)

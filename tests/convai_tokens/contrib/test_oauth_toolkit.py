@@ -14,7 +14,8 @@ from oauth2_provider.models import AccessToken, Application, RefreshToken, clear
 
 from convai_tokens.contrib import oauth_toolkit
 from convai_tokens.lifecycle.ending import end_session
-from convai_tokens.logins.credentials import bearer_credential
+from convai_tokens.logins.bearer_stacks import bearer_credential
+from convai_tokens.logins.credentials import credential_of_login
 from convai_tokens.logins.notes import current_request, noted_login
 from convai_tokens.models import EndReason, LearnerSession
 from tests.builders import login_response, make_session
@@ -65,7 +66,7 @@ def test_both_tokens_of_a_grant_have_one_identity(grant: Grant, learner: Any) ->
     assert oauth_toolkit.identity_of(grant[0]) == identity
     assert oauth_toolkit.from_request(by_it) == identity
     assert oauth_toolkit.from_request(by_another) is None
-    assert oauth_toolkit.from_login(learner, login) == identity
+    assert [*oauth_toolkit.handed_out(login)] == [(learner.pk, identity)]
     assert oauth_toolkit.is_alive(identity)
     assert [*oauth_toolkit.living([learner.pk])] == [identity]
 
@@ -85,8 +86,8 @@ def test_a_grant_without_a_family_or_a_refresh_token(grant: Grant, learner: Any)
 def test_another_learners_grant_is_none_of_this_learners(grant: Grant, make_user: Any) -> None:
     login = login_response({"access_token": "an-access-token"})
 
-    assert oauth_toolkit.from_login(make_user("second"), login) is None
-    assert oauth_toolkit.from_login(grant[0].user, login_response({})) is None
+    assert credential_of_login(make_user("second"), login) is None
+    assert [*oauth_toolkit.handed_out(login_response({}))] == []
 
 
 @pytest.mark.parametrize("length", [60, timedelta(minutes=1)])

@@ -6,10 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from convai_tokens.contrib import simplejwt
-from convai_tokens.logins.credentials import bearer_credential
+from convai_tokens.logins.bearer_stacks import bearer_credential
+from convai_tokens.logins.credentials import credential_of_login
+from convai_tokens.logins.notes import LoginNote, note_login
 from convai_tokens.models import EndReason, LearnerSession
 from tests.builders import login_response
 
@@ -24,40 +27,51 @@ def test_a_login_is_known_by_either_token(learner: Any, what: str) -> None:
     refresh = first_of(learner)
     handed_out = refresh if what == "refresh" else refresh.access_token
 
-    found = simplejwt.from_login(learner, login_response({what: str(handed_out)}))
+    login = login_response({what: str(handed_out)})
+    note_login(login.request, LoginNote(learner))
 
-    assert found == refresh["jti"]
+    assert [*simplejwt.handed_out(login)] == [(learner.pk, refresh["jti"])]
 
 
-def test_only_the_first_refresh_token_of_a_family_is_a_login(learner: Any) -> None:
+def test_without_a_signal_only_the_first_refresh_token_of_a_family_is_a_login(learner: Any) -> None:
     refresh = first_of(learner)
-    assert simplejwt.user_of(login_response({"refresh": str(refresh)})) == learner
-    assert simplejwt.user_of(login_response({"access": str(refresh.access_token)})) is None
+    first = login_response({"refresh": str(refresh)})
+    assert [*simplejwt.handed_out(first)] == [(learner.pk, refresh["jti"])]
+    assert [*simplejwt.handed_out(login_response({"access": str(refresh.access_token)}))] == []
 
     refresh.set_jti()
-    assert simplejwt.user_of(login_response({"refresh": str(refresh)})) is None
+    assert [*simplejwt.handed_out(login_response({"refresh": str(refresh)}))] == []
+
+
+def test_a_claim_may_name_the_user_by_another_field_than_the_key(
+    learner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_settings, "USER_ID_FIELD", "username")
+    refresh = first_of(learner)
+    login = login_response({"refresh": str(refresh)})
+
+    assert refresh["user_id"] == learner.username
+    assert [*simplejwt.handed_out(login)] == [(learner.pk, refresh["jti"])]
 
 
 @pytest.mark.parametrize("text", ["", "a text", "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"])
-def test_what_this_site_has_not_signed_is_none_of_its_logins(learner: Any, text: str) -> None:
+def test_what_this_site_has_not_signed_is_none_of_its_logins(text: str) -> None:
     login = login_response({"refresh": text})
 
-    assert simplejwt.from_login(learner, login) is None
-    assert simplejwt.user_of(login) is None
+    assert [*simplejwt.handed_out(login)] == []
 
 
 def test_another_learners_tokens_are_none_of_this_learners(learner: Any, make_user: Any) -> None:
     login = login_response({"refresh": str(first_of(make_user("second-learner")))})
 
-    assert simplejwt.from_login(learner, login) is None
+    assert credential_of_login(learner, login) is None
 
 
 def test_tokens_without_a_family_are_not_known(learner: Any) -> None:
     plain = RefreshToken.for_user(learner)
     login = login_response({"refresh": str(plain), "access": str(plain.access_token)})
 
-    assert simplejwt.from_login(learner, login) is None
-    assert simplejwt.user_of(login) is None
+    assert [*simplejwt.handed_out(login)] == []
 
 
 def test_a_request_is_known_by_its_tokens_family(learner: Any) -> None:

@@ -10,14 +10,14 @@ from convai_tokens.lifecycle.credential import Credential, derived_id
 OLD, NEW = "old-" + "o" * 40, "new-" + "n" * 40
 
 
-def always() -> bool:
+def always(user: object) -> bool:
     return True
 
 
 def test_one_identity_is_one_credential_and_another_stack_has_another() -> None:
     credential = Credential.of_identity("knox", "a digest", always)
 
-    assert credential == Credential.of_identity("knox", "a digest", lambda: False)
+    assert credential == Credential.of_identity("knox", "a digest", lambda user: False)
     assert (
         credential.session_ids != Credential.of_identity("custom", "a digest", always).session_ids
     )
@@ -54,5 +54,5 @@ def test_a_derived_id_says_that_it_comes_from_a_hash() -> None:
 def test_a_credential_is_good_and_its_password_unchanged_unless_its_stack_says_otherwise() -> None:
     credential = Credential("custom", (uuid.uuid4(),), "")
 
-    assert credential.is_alive()
+    assert credential.is_alive(None)  # type: ignore[arg-type] # nobody is asked
     assert not credential.password_changed(None)  # type: ignore[arg-type] # nobody is asked

@@ -10,7 +10,7 @@ import pytest
 from convai_tokens.exceptions import SessionEnded
 from convai_tokens.lifecycle.ending import end_session
 from convai_tokens.lifecycle.opening import Opener, follow_credential, open_session
-from convai_tokens.logins.credentials import bearer_credential
+from convai_tokens.logins.bearer_stacks import bearer_credential
 from convai_tokens.models import EndReason, LearnerSession, LearnerSessionQuerySet, TokenEvent
 from tests.builders import open_session as open_session_of
 
@@ -41,7 +41,7 @@ def test_a_session_is_opened_once_with_one_event(learner: Any) -> None:
 
 
 def test_a_session_whose_credential_is_dead_by_then_ends_at_once(learner: Any) -> None:
-    credential = replace(bearer_credential("custom", "a digest"), is_alive=lambda: False)
+    credential = replace(bearer_credential("custom", "a digest"), is_alive=lambda user: False)
 
     with pytest.raises(SessionEnded, match="logged out"):
         open_session(Opener(credential, learner))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -12,19 +11,15 @@ from django.contrib.sessions.backends.cache import SessionStore as CacheStore
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieStore
 from django.core.cache import InvalidCacheKey
-from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory
 from rest_framework.authentication import SessionAuthentication
 
 from convai_tokens.exceptions import CredentialNotSupported
-from convai_tokens.logins import credentials
 from convai_tokens.logins.credentials import (
-    bearer_credential,
     belongs_to,
     credential_of_request,
     is_stored,
     password_has_changed,
-    register_bearer_stack,
     renewed_credential,
     session_credential,
     warn_if_the_endpoint_knows_no_sessions,
@@ -34,7 +29,6 @@ from convai_tokens.logins.datum import (
 )
 from convai_tokens.models import LearnerSession
 from convai_tokens.secret import Secret
-from tests.lms.stack import CUSTOM
 
 
 class SessionLike(SessionAuthentication):
@@ -57,30 +51,6 @@ def test_a_key_that_the_cache_takes_none_of_is_not_stored(
 
 def test_a_user_model_without_a_password_has_none_that_changes() -> None:
     assert not password_has_changed(cast(Any, LearnerSession()))
-
-
-@pytest.fixture
-def _stacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test register stacks of its own."""
-    monkeypatch.setattr(credentials, "_bearer_stacks", dict(credentials._bearer_stacks))
-
-
-@pytest.mark.usefixtures("_stacks")
-def test_a_stack_may_be_registered_again_and_another_may_not_have_its_name() -> None:
-    stack = replace(CUSTOM, name="of-a-test")
-
-    register_bearer_stack(stack)
-    register_bearer_stack(replace(stack))
-
-    assert bearer_credential("of-a-test", "a digest").stack == "of-a-test"
-    for taken in (replace(stack, is_alive=lambda identity: False), replace(CUSTOM, name="session")):
-        with pytest.raises(ImproperlyConfigured, match="registered already"):
-            register_bearer_stack(taken)
-
-
-def test_an_unknown_stack_is_told_with_those_that_are_known() -> None:
-    with pytest.raises(ImproperlyConfigured, match=r"'jwt' is registered; .* 'custom', 'knox'"):
-        bearer_credential("jwt", "a digest")
 
 
 @pytest.fixture
@@ -124,15 +94,15 @@ def test_a_renewed_credential_is_of_another_learner_session(session: SessionBase
 
 
 def test_a_session_is_alive_as_long_as_it_is_stored_and_a_signed_cookie_always(
-    session: SessionBase,
+    session: SessionBase, learner: Any
 ) -> None:
     credential = session_credential(session)
-    assert credential.is_alive()
+    assert credential.is_alive(learner)
 
     session.delete()
 
-    assert not credential.is_alive()
-    assert session_credential(SignedCookieStore()).is_alive()
+    assert not credential.is_alive(learner)
+    assert session_credential(SignedCookieStore()).is_alive(learner)
 
 
 def test_a_session_belongs_to_its_user_alone(

@@ -8,7 +8,7 @@ import pytest
 from django.test import RequestFactory
 
 from convai_tokens.exceptions import CredentialNotSupported, EndUserBlank, NotAllowed
-from convai_tokens.logins.credentials import bearer_credential
+from convai_tokens.logins.bearer_stacks import bearer_credential
 from convai_tokens.logins.token_requests import open_for_request
 from convai_tokens.models import LearnerSession
 from tests.builders import open_session

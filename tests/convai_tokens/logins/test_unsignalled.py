@@ -9,6 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import AsyncClient, RequestFactory
+from knox.models import AuthToken
 from rest_framework.authtoken.models import Token
 
 from convai_tokens.logins.notes import LoginNote, note_login, noted_login
@@ -42,6 +43,15 @@ def test_a_login_that_was_noted_already_is_not_looked_at_again(learner: Any) -> 
     note_login(request, LoginNote(learner))
 
     assert not may_be_login(request, JsonResponse({"token": "x"}))
+
+
+def test_a_view_that_makes_a_knox_token_by_itself_is_a_login(learner: Any) -> None:
+    _, token = AuthToken.objects.create(learner)
+
+    note = note_unsignalled_login(login_response({"token": token}))
+
+    assert note is not None
+    assert note.user == learner
 
 
 def test_a_login_is_noted_with_its_user_and_device(learner: Any) -> None:
