@@ -22,7 +22,7 @@ class ConvaiTokensConfig(AppConfig):
         from . import checks, contrib  # models are loaded only by now
         from .convai import client, failures
         from .dispatch import threads
-        from .lifecycle import retrying
+        from .lifecycle import processes, retrying
         from .logins import receivers
 
         for check in checks.CHECKS:
@@ -30,7 +30,13 @@ class ConvaiTokensConfig(AppConfig):
         for check in checks.DEPLOY_CHECKS:
             register(check, checks.TAG, deploy=True)
         failures.hide_secrets_from_urllib3()
-        for forget in (client.forget_client, threads.forget_threads, retrying.forget_retries):
+        forgetting = (
+            client.forget_client,
+            threads.forget_threads,
+            retrying.forget_retries,
+            processes.forget_told,
+        )
+        for forget in forgetting:
             os.register_at_fork(after_in_child=forget)
         receivers.connect()
         contrib.connect()

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from ..models import ConvaiToken, LearnerSession, TokenEvent
-from .base import ReadOnlyAdmin, ReadOnlyInline, moment
+from .base import ReadOnlyAdmin, ReadOnlyInline, dash, moment
 
 
 class TokenEventInline(ReadOnlyInline):
@@ -39,7 +39,7 @@ class TokenEventAdmin(ReadOnlyAdmin[TokenEvent]):
 
     @admin.display(description=_("learner"))
     def learner(self, event: TokenEvent) -> str:
-        return event.session.username
+        return event.session.username if event.session else dash(self)
 
     def search(self, queryset: QuerySet[TokenEvent], term: str) -> QuerySet[TokenEvent]:
         tokens = ConvaiToken.objects.filter(fingerprint=term)

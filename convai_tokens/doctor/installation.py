@@ -21,13 +21,13 @@ from django.db.migrations.executor import MigrationExecutor
 from ..checks import CHECKS, configuration, site, stacks
 from ..conf import AppSettings, app_settings
 from ..exceptions import SealBroken
+from ..lifecycle.processes import last_passes
 from ..lifecycle.sealing import seal, unseal
-from ..lifecycle.sweep import last_seen
 from ..lifecycle.tidying import lost_keys, sessions_of_key
 from ..logins.bearer_stacks import bearer_stacks
 from ..models import ConvaiToken, EventKind, TokenEvent, TokenStatus, database
 from ..secret import Secret
-from .step import Finding, Status, failed, ok, skipped, warning
+from .step import Finding, Status, failed, ok, warning
 
 KEY_GONE = "A key was taken away (a new SECRET_KEY counts), or processes have different settings."
 KEY_BACK = (
@@ -210,9 +210,8 @@ def given_up() -> Finding:
     """How many tokens of late ended without Convai's confirmation?"""
     since = datetime.now(UTC) - GIVEN_UP
     events = TokenEvent.primary.filter(at__gte=since)
-    # By the token's status, which has an index; the events' time has none.
-    lapsed = events.filter(token__status=TokenStatus.LAPSED, kind=EventKind.LAPSED).count()
-    unknown = events.filter(token__status=TokenStatus.UNKNOWN, kind=EventKind.UNKNOWN).count()
+    lapsed = events.filter(kind=EventKind.LAPSED).count()
+    unknown = events.filter(kind=EventKind.UNKNOWN).count()
     detail = f"Tokens of the last {_age(GIVEN_UP)}: {lapsed} lapsed, {unknown} unknown."
     if not lapsed + unknown:
         return ok(detail)
@@ -248,7 +247,7 @@ def cache() -> Finding:
         )
         return failed(f"{backend} raised {type(error).__name__}.", cause, fix)
     if not cache_is_shared():
-        cause = "Each process throttles by itself, and the sweep can't tell others that it ran."
+        cause = "Each process throttles by itself."
         fix = "Use Redis, Memcached or the database as CACHES['default']."
         return warning(f"{backend} is not shared between processes.", cause, fix)
     if not is_there:
@@ -259,14 +258,15 @@ def cache() -> Finding:
 
 def sweep() -> Finding:
     """When did a sweep last come to its end?"""
-    if not cache_is_shared():
-        why = "Can't be known: the default cache belongs to one process. See overdue instead."
-        return skipped(why)
-    seen = last_seen()
-    if seen is None:
-        cause = "The sweep was never set up, or the cache was emptied since it last ran."
-        return warning("No sweep has come to its end that the cache knows.", cause, START_THE_SWEEP)
-    age = datetime.now(UTC) - seen
+    passes = last_passes()
+    well = [it for it in passes if it.is_well]
+    if not well and passes:
+        cause = "See the sweep's log: what it meets in the database."
+        return failed(f"Each pass fails in {passes[0].detail} steps.", cause, START_THE_SWEEP)
+    if not well:
+        cause = "The sweep was never set up, or stopped more than a day ago."
+        return warning("No sweep has come to its end.", cause, START_THE_SWEEP)
+    age = datetime.now(UTC) - well[0].at
     detail = f"Last came to its end {_age(age)} ago."
     if age <= SWEEP_LATE:
         return ok(detail)
@@ -285,7 +285,4 @@ def overdue(swept: Status) -> Finding:
     if swept is Status.OK:
         cause = "The sweep runs, but Convai fails it, so that it stops early."
         return warning(detail, cause, "See generate and revoke; what is owed is kept meanwhile.")
-    if swept is Status.SKIPPED:
-        cause = "The sweep isn't running, or Convai fails it: which, this process can't know."
-        return failed(detail, cause, f"See generate and revoke. If they are ok: {START_THE_SWEEP}")
     return failed(detail, "The sweep isn't running.", START_THE_SWEEP)

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.dispatch import Signal
 
 from ..models import ConvaiToken, EventKind, TokenEvent, database, username_of
+from .macs import sign
 
 P = ParamSpec("P")
 
@@ -21,7 +22,7 @@ logger = logging.getLogger("convai_tokens")
 
 def record(
     kind: EventKind,
-    session_id: uuid.UUID,
+    session_id: uuid.UUID | None = None,
     token_id: int | None = None,
     detail: str = "",
     actor: AbstractBaseUser | None = None,
@@ -32,7 +33,7 @@ def record(
 
 def event(
     kind: EventKind,
-    session_id: uuid.UUID,
+    session_id: uuid.UUID | None,
     token_id: int | None = None,
     detail: str = "",
     actor: AbstractBaseUser | None = None,
@@ -44,12 +45,14 @@ def event(
 
 def record_all(events: Sequence[TokenEvent]) -> None:
     """Add the events, in the transaction of the step that they record."""
+    for added in events:
+        sign(added)
     TokenEvent.primary.bulk_create(events)
     for added in events:
         logger.info(
             "%s session=%s token=%s %s",
             EventKind(added.kind).value,
-            added.session_id,
+            added.session_id or "-",
             added.token_id or "-",
             added.detail,
         )

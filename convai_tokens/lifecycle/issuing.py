@@ -40,6 +40,7 @@ from .ending import mark_for_revocation
 from .opening import Opener, check_opener, insert
 from .outside import check_no_transaction, give_back_connections
 from .patience import lock_now, within_budget_or_busy
+from .processes import note_breakers
 from .rate import give_back_to_rate, take_from_rate
 from .same_value import record_dead_with
 from .sealing import unseal
@@ -153,6 +154,7 @@ def _record_failure(token: ConvaiToken, error: ConvaiTokensError) -> None:
         if ConvaiToken.primary.move(token.pk, *froms, to=status, last_error=last_error):
             record(kind, token.session_id, token.pk, last_error)
             send_on_commit(signals.token_failed, token.pk, error=error)
+    note_breakers()
 
 
 def extend(

@@ -28,6 +28,7 @@ from ..exceptions import (
 )
 from ..models import ConvaiToken, ConvaiTokenQuerySet, EventKind, TokenStatus, database
 from .audit import record, send_on_commit
+from .processes import note_breakers
 from .same_value import record_dead_with
 from .sealing import unseal
 from .taking import take
@@ -70,8 +71,11 @@ def revoke_claimed(token: ConvaiToken) -> str | None:
     try:
         get_client().revoke(unseal(token.sealed, token.pk, token.session_id))
     except ConvaiTokensError as error:
-        return _record_attempt(token, error)
-    return _record_dead(token, TokenStatus.REVOKED, EventKind.REVOKED)
+        status = _record_attempt(token, error)
+    else:
+        status = _record_dead(token, TokenStatus.REVOKED, EventKind.REVOKED)
+    note_breakers()
+    return status
 
 
 def claim(limit: int, token_ids: Sequence[int] | None = None) -> list[ConvaiToken]:

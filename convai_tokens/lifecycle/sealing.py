@@ -96,7 +96,22 @@ def credential_digests(credential: Secret) -> list[str]:
 
 def key_ids() -> list[str]:
     """Return 8 hex digits for each key, newest first, by which a row tells what digested it."""
-    return [_keyed_hash(key, "key id", Secret())[:8] for key in app_settings.encryption_keys()]
+    return [*map(_key_id, app_settings.encryption_keys())]
+
+
+def mac(purpose: str, text: str, key_id: str = "") -> str:
+    """Return a key's id and 32 hex digits of a hash of the text, which only its holder can make.
+
+    By the newest key, or by that of ``key_id``. Raises ``KeyError`` where that one is gone.
+    """
+    keys = {_key_id(key): key for key in reversed(app_settings.encryption_keys())}
+    key_id = key_id or _key_id(app_settings.encryption_keys()[0])
+    return key_id + _keyed_hash(keys[key_id], purpose, Secret(text))[:32]
+
+
+@lru_cache(maxsize=32)
+def _key_id(key: Secret) -> str:
+    return _keyed_hash(key, "key id", Secret())[:8]
 
 
 def _keyed_hash(key: Secret, purpose: str, value: Secret) -> str:

@@ -18,6 +18,7 @@ from ..models import ConvaiToken, EventKind, LearnerSession, TokenStatus, databa
 from ..secret import Secret
 from .audit import record, send_on_commit
 from .ending import dispatch_on_commit, revoke_tokens
+from .processes import note_breakers
 from .same_value import check_is_new
 from .sealing import fingerprint, seal
 
@@ -46,6 +47,7 @@ def store(token: ConvaiToken, generated: GeneratedToken) -> Issued:
     that of another token whose revocation has begun.
     """
     issued = _store_surely(token, generated)
+    note_breakers()
     try:
         check_is_new(token.pk, fingerprint(generated.value))
     except ConvaiUnavailable as error:

@@ -12,18 +12,21 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from django.core.cache import cache
 from django.db import Error, close_old_connections, connections
 
 from ..convai.client import get_client
 from ..models import ConvaiToken, TokenStatus
 from . import tidying
+from .chain import extend_chain
 from .clock import AGREE, host_ahead
+from .counting import count_events
 from .ending_all import write_ends
+from .orders import carry_out_orders
+from .processes import note_breakers, note_pass
 from .revocation import CLAIM, claim, revoke_claimed
 from .tenants import as_tenant, tenant, tenants
 from .vanished import end_vanished
@@ -33,7 +36,6 @@ logger = logging.getLogger("convai_tokens")
 # Seconds of a pass, in all about the minute after which cron starts the next one: so passes don't
 # pile up, and neither keeps a long backlog the rest from being tidied up, nor the other way round.
 REVOKE_FOR, TIDY_FOR = 40.0, 15.0
-SEEN_KEY = "convai_tokens.sweep_seen"
 
 
 class Step(NamedTuple):
@@ -49,6 +51,7 @@ class Step(NamedTuple):
 
 # What comes after revoking, in this order.
 STEPS = [
+    Step("ordered", carry_out_orders, by_time=False),
     Step("written", write_ends, by_time=False),
     Step("ended", tidying.end_sessions_of_lost_users, by_time=False),
     Step("keyless", tidying.end_sessions_of_lost_keys, by_time=False),
@@ -58,6 +61,8 @@ STEPS = [
     Step("expired", tidying.expire),
     Step("wiped", tidying.wipe_expired),
     Step("unseen", tidying.end_unseen),
+    Step("chained", extend_chain),
+    Step("counted", count_events),
     Step("purged", tidying.purge),
 ]
 
@@ -73,6 +78,7 @@ class SweepReport:
     revoked: int = 0
     gone: int = 0
     lapsed: int = 0
+    ordered: int = 0
     written: int = 0
     ended: int = 0
     keyless: int = 0
@@ -81,6 +87,8 @@ class SweepReport:
     expired: int = 0
     wiped: int = 0
     unseen: int = 0
+    chained: int = 0
+    counted: int = 0
     purged: int = 0
     owed: int = 0
     failed: int = 0
@@ -108,8 +116,6 @@ def sweep(
     for school in tenants():
         with as_tenant(school):
             report.add(_sweep_tables(workers, stopped, progress))
-    if not (stopped() or report.failed):
-        note_seen()
     return report
 
 
@@ -130,9 +136,12 @@ def _sweep_tables(
         # What is beyond the horizon gets a try before it is given up.
         if not (step.run is tidying.lapse and untried):
             _safely(report, partial(_tidy, report, step, time_to_tidy))
-    if report.written or report.ended or report.keyless or report.vanished:
+    if report.ordered or report.written or report.ended or report.keyless or report.vanished:
         _safely(report, revoke)
     _safely(report, partial(_count_owed, report))
+    note_breakers()
+    if report.failed or not stopped():
+        note_pass(report.failed)
     return report
 
 
@@ -247,20 +256,6 @@ def _claims(is_over: Callable[[], bool]) -> Iterator[list[str]]:
         yield [status for status in map(revoke_claimed, tokens) if status]
 
 
-def note_seen() -> None:
-    """Let ``convai_doctor`` know that a sweep came to its end; it did so without a cache too."""
-    try:
-        cache.set(SEEN_KEY, datetime.now(UTC), timeout=None)
-    except Exception as error:  # noqa: BLE001 - whatever the cache's backend raises
-        logger.warning("The cache doesn't take when the sweep was last seen: %r", error)
-
-
 def count_owed() -> int:
     """Return how many revocations are owed."""
     return ConvaiToken.primary.owed().count()
-
-
-def last_seen() -> datetime | None:
-    """Return when a sweep last came to its end (aware UTC), as far as the default cache knows."""
-    seen: datetime | None = cache.get(SEEN_KEY)
-    return seen

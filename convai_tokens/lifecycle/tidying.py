@@ -26,13 +26,16 @@ from ..models import (
     LearnerRate,
     LearnerSession,
     LearnerSessionQuerySet,
-    TokenEvent,
     TokenStatus,
     database,
 )
 from .audit import event, record_all
+from .chain import purge_events
+from .counting import purge_counts
 from .ending import revocable
 from .ending_all import end_all
+from .orders import purge_orders
+from .processes import purge_states
 from .rate import HOUR
 from .sealing import key_ids
 from .taking import take
@@ -197,19 +200,18 @@ def _update_all(
 def purge(stopped: Stopped) -> int:
     """Delete what is older than ``RETENTION``, and nothing that is owed; return how many rows.
 
-    A session's age counts from its end, or from its start where no end was seen.
+    A session's age counts from its end, or from its start where no end was seen. Events go by
+    their own age, in the order of the chain (``purge_events``).
     """
     retention: timedelta = app_settings.RETENTION
     before = datetime.now(UTC) - retention
     tokens = ConvaiToken.primary
     sessions = LearnerSession.primary
-    events = TokenEvent.primary
     purged = 0
     dead = Q(status__in=DEAD) | Q(status=TokenStatus.EXPIRED, sealed="")
     old = tokens.filter(dead, generated_at__lt=before).order_by("generated_at")
     while not stopped() and (ids := list(old.values_list("pk", flat=True)[:BATCH])):
         with transaction.atomic(using=database()):
-            purged += events.filter(token__in=ids).purge()
             purged += tokens.filter(dead, pk__in=ids).delete()[0]
     ended_before = Q(ended_at__lt=before) | Q(ended_at=None)
     empty = sessions.filter(
@@ -225,8 +227,8 @@ def purge(stopped: Stopped) -> int:
             taken = take(empty, BATCH, device=F("device"))
             keys = [session.pk for session in taken]
             keys = list(empty.filter(pk__in=keys).values_list("pk", flat=True))
-            purged += events.filter(session__in=keys).purge()
             purged += sessions.filter(pk__in=keys).delete()[0]
         full = len(taken) == BATCH
+    purged += purge_events(stopped) + purge_counts() + purge_states() + purge_orders()
     purged += LearnerRate.primary.filter(used_until__lt=datetime.now(UTC) - HOUR).delete()[0]
     return purged

@@ -66,12 +66,13 @@ class LearnerSession(models.Model):
         on_delete=models.DO_NOTHING,
         null=True,
         db_constraint=False,
+        db_index=False,  # the one below begins with it
         related_name="+",
         verbose_name=_("learner"),
     )
-    username = models.CharField(_("username"), max_length=254, db_index=True)
+    username = models.CharField(_("username"), max_length=254)
     stack = models.CharField(_("login stack"), max_length=20)
-    credential_digest = models.CharField(max_length=64, blank=True, db_index=True)
+    credential_digest = models.CharField(max_length=64, blank=True)
     key_id = models.CharField(max_length=8, blank=True)  # of the encryption key that digested it
     device = models.CharField(_("device"), max_length=DEVICE_LENGTH, blank=True)
     started_at = MomentField(_("started"), default=utc_now)
@@ -86,8 +87,17 @@ class LearnerSession(models.Model):
         verbose_name_plural = _("learner sessions")
         default_permissions = ("view",)
         permissions = [("end_learnersession", "Can end learner sessions")]
+        # Not by db_index, which gives a text two on PostgreSQL, of which one is never used.
         indexes = [
             models.Index(fields=["-started_at", "-id"], name="convai_session_started"),
+            models.Index(fields=["user", "-started_at", "-id"], name="convai_session_user"),
+            models.Index(
+                fields=["username"],
+                name="convai_session_username",
+                opclasses=["varchar_pattern_ops"],  # for LIKE "anna%"; of no meaning elsewhere
+            ),
+            models.Index(fields=["credential_digest"], name="convai_session_digest"),
+            models.Index(fields=["end_reason", "-started_at", "-id"], name="convai_session_end"),
             models.Index(fields=["device", "end_reason"], name="convai_session_device"),
             models.Index(fields=["key_id", "ended_at", "started_at"], name="convai_session_key"),
         ]

@@ -54,7 +54,7 @@ class ConvaiToken(models.Model):
         _("status"), max_length=12, choices=TokenStatus, default=TokenStatus.GENERATING
     )
     sealed = models.TextField(blank=True, editable=False)
-    fingerprint = models.CharField(_("fingerprint"), max_length=16, blank=True, db_index=True)
+    fingerprint = models.CharField(_("fingerprint"), max_length=16, blank=True)
     generated_at = MomentField(_("generated"), default=utc_now)
     expires_at = MomentField(_("expires"), null=True)
     extended_at = MomentField(_("extended"), null=True)
@@ -78,6 +78,12 @@ class ConvaiToken(models.Model):
         # Plain composite indexes: MySQL has no partial ones.
         indexes = [
             models.Index(fields=["-generated_at", "-id"], name="convai_token_list"),
+            models.Index(fields=["status", "-generated_at", "-id"], name="convai_token_status"),
+            models.Index(
+                fields=["fingerprint"],
+                name="convai_token_fingerprint",
+                opclasses=["varchar_pattern_ops"],  # as for a session's username
+            ),
             models.Index(fields=["status", "next_attempt_at"], name="convai_token_due"),
             models.Index(fields=["status", "expires_at"], name="convai_token_expiring"),
         ]

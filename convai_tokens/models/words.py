@@ -58,3 +58,23 @@ class EventKind(models.TextChoices):
     LAPSED = "lapsed", _("lapsed")
     FAILED = "failed", _("failed")
     UNKNOWN = "unknown", _("unknown")
+    # Of the audit itself, and so of no session.
+    ORDERED = "ordered", _("change of many ordered")
+    EXPORTED = "exported", _("exported")
+    FORGOTTEN = "forgotten", _("person forgotten")
+    PURGED = "purged", _("old events purged")
+
+
+class ProcessPart(models.TextChoices):
+    """Which part of a process is told of."""
+
+    SWEEP = "sweep", _("sweep")
+    GENERATING = "generating", _("generating tokens")
+    REVOKING = "revoking", _("revoking tokens")
+
+
+class OrderKind(models.TextChoices):
+    """What staff ordered for many rows."""
+
+    END = "end", _("end learner sessions")
+    REVOKE = "revoke", _("revoke tokens")

@@ -12,12 +12,11 @@ from typing import Any
 import django
 import pytest
 from django.contrib import admin
-from django.core.cache import cache
 from django.db import connection
 
 from convai_tokens.doctor import trial
+from convai_tokens.lifecycle.processes import note_pass
 from convai_tokens.lifecycle.sealing import seal
-from convai_tokens.lifecycle.sweep import SEEN_KEY
 from convai_tokens.models import ConvaiToken
 from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
@@ -115,10 +114,15 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def shared_cache(settings: Any, tmp_path: Any) -> None:
-    """A cache that is not one process's, swept a moment ago."""
+    """A cache that is not one process's."""
     backend = "django.core.cache.backends.filebased.FileBasedCache"
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": str(tmp_path)}}
-    cache.set(SEEN_KEY, utc_now(), timeout=None)
+
+
+@pytest.fixture
+def swept(db: None) -> None:
+    """A sweep that came to its end a moment ago."""
+    note_pass(0)
 
 
 @pytest.fixture

@@ -32,7 +32,13 @@ from convai_tokens.exceptions import ConvaiTokensError
 from convai_tokens.lifecycle import ending, issuing, revocation, storing
 from convai_tokens.lifecycle.sealing import fingerprint
 from convai_tokens.lifecycle.sweep import sweep
-from convai_tokens.models import ConvaiToken, EndReason, LearnerSession, TokenStatus
+from convai_tokens.models import (
+    ConvaiToken,
+    EndReason,
+    LearnerSession,
+    TokenEvent,
+    TokenStatus,
+)
 from convai_tokens.models.moments import utc_now
 from convai_tokens.secret import Secret
 from tests.builders import open_session
@@ -86,6 +92,7 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.sandbox.reset()
         forget_client()
+        TokenEvent.objects.all().purge()
         LearnerSession.objects.all().delete()
         self.user = get_user_model().objects.get(username="learner")
         self.clock = time_machine.travel(utc_now(), tick=True)

@@ -6,19 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
 from convai_tokens.doctor import installation
 from convai_tokens.doctor.step import (
     Status,
 )
-from convai_tokens.lifecycle.sweep import SEEN_KEY
-from convai_tokens.models import TokenEvent
+from convai_tokens.lifecycle.processes import note_pass
+from convai_tokens.models import ProcessState, TokenEvent
 from convai_tokens.models.moments import utc_now
 from tests.convai_tokens.doctor.findings import (
     FAILED,
     OK,
-    SKIPPED,
     WARNING,
     MakeToken,
     ago,
@@ -91,11 +89,9 @@ def test_tokens_that_were_given_up_of_late_are_counted(
     assert names_a_remedy(finding)
 
 
-def test_a_cache_of_one_process_is_a_warning_and_hides_the_sweep() -> None:
+def test_a_cache_of_one_process_is_a_warning() -> None:
     assert installation.cache().status is WARNING
     assert names_a_remedy(installation.cache())
-    assert installation.sweep().status is SKIPPED
-    assert "Can't be known" in installation.sweep().detail
 
 
 @pytest.mark.usefixtures("shared_cache")
@@ -131,7 +127,7 @@ def test_a_cache_that_keeps_nothing_fails(settings: Any) -> None:
     assert "keeps nothing" in finding.detail
 
 
-@pytest.mark.usefixtures("shared_cache")
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("age", "status"),
     [
@@ -144,10 +140,9 @@ def test_a_cache_that_keeps_nothing_fails(settings: Any) -> None:
 def test_the_sweep_is_judged_by_when_it_came_to_its_end(
     age: timedelta | None, status: Status
 ) -> None:
-    if age is None:
-        cache.delete(SEEN_KEY)
-    else:
-        cache.set(SEEN_KEY, utc_now() - age)
+    if age is not None:
+        note_pass(0)
+        ProcessState.objects.update(at=utc_now() - age)
 
     finding = installation.sweep()
 
@@ -155,11 +150,20 @@ def test_the_sweep_is_judged_by_when_it_came_to_its_end(
     assert ("convai_sweep" in finding.fix) == (status is not OK)
 
 
+@pytest.mark.django_db
+def test_a_sweep_of_which_each_pass_fails_is_told() -> None:
+    note_pass(2)
+
+    finding = installation.sweep()
+
+    assert finding.status is FAILED
+    assert "Each pass fails in 2 steps" in finding.detail
+
+
 @pytest.mark.parametrize(
     ("swept", "fields", "status"),
     [
         (WARNING, {"next_attempt_at": 20}, FAILED),
-        (SKIPPED, {"next_attempt_at": 20}, FAILED),
         (OK, {"next_attempt_at": 20}, WARNING),
         (WARNING, {"next_attempt_at": 2}, OK),
         (WARNING, {"next_attempt_at": 20, "claimed_until": -1}, OK),
@@ -175,7 +179,6 @@ def test_revocations_that_nobody_claims_say_that_the_sweep_is_not_running(
 
     assert finding.status is status
     assert ("isn't running" in finding.cause) == (status is FAILED)
-    assert ("or Convai fails it" in finding.cause) == (swept is SKIPPED)
 
 
 @pytest.mark.parametrize(

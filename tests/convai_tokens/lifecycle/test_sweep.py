@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,12 +11,12 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.core.cache import cache
 from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from convai_tokens.convai.client import forget_client, get_client
 from convai_tokens.lifecycle import sweep as sweeping
+from convai_tokens.lifecycle.processes import last_passes
 from convai_tokens.lifecycle.revocation import CLAIM, revoke_claimed
 from convai_tokens.lifecycle.sweep import sweep
 from convai_tokens.models import ConvaiToken, LearnerSession, TokenStatus
@@ -102,16 +103,14 @@ def test_an_outage_does_not_grow_the_attempts_of_a_token_claimed_by_nobody(
     assert ConvaiToken.objects.get().attempts == 4
 
 
-def test_a_sweep_comes_to_its_end_without_the_cache(
-    db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def away(*args: Any, **kwargs: Any) -> None:
-        raise ConnectionError("the cache is away")
+def test_a_sweep_is_seen_by_its_host_and_one_that_was_stopped_is_not(db: None) -> None:
+    sweep(workers=1, stopped=lambda: True)
+    assert last_passes() == []
 
-    monkeypatch.setattr(cache, "set", away)
+    sweep(workers=1)
+    sweep(workers=1)
 
-    assert sweep(workers=1).owed == 0
-    assert "the cache is away" in caplog.text
+    assert [(it.process, it.is_well) for it in last_passes()] == [(socket.gethostname(), True)]
 
 
 def test_tokens_whose_values_do_not_open_do_not_hold_the_others_up(
@@ -187,7 +186,8 @@ def test_while_convai_is_known_to_be_down_no_row_is_touched(
     with CaptureQueriesContext(connection) as queries:
         assert sweep(workers=1).owed == 3
 
-    touched = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+    of_tokens = f"UPDATE {connection.ops.quote_name(ConvaiToken._meta.db_table)}"
+    touched = [query["sql"] for query in queries if query["sql"].startswith(of_tokens)]
     # Where a database has no SKIP LOCKED, an UPDATE of no row takes the lock.
     assert [sql for sql in touched if not re.search(r"= '?0+'?$", sql)] == []
 
@@ -214,9 +214,9 @@ def test_an_error_of_the_database_in_one_step_leaves_the_others_to_do_their_work
 
     report = sweep(workers=2)
 
-    assert (report.failed, report.revoked, report.purged, report.owed) == (1, 2, 4, 0)
+    assert (report.failed, report.revoked, report.purged, report.owed) == (1, 2, 2, 0)
     assert "deadlock detected" in caplog.text
-    assert sweeping.last_seen() is None  # the doctor tells of a sweep that never succeeds
+    assert [it.is_well for it in last_passes()] == [False]  # the doctor and the overview tell
 
 
 def test_an_error_of_the_database_while_revoking_leaves_the_rest_to_be_tidied_up(
@@ -235,7 +235,7 @@ def test_an_error_of_the_database_while_revoking_leaves_the_rest_to_be_tidied_up
 
     report = sweep(workers=2)
 
-    assert (report.failed, report.purged, report.owed) == (1, 4, 1)
+    assert (report.failed, report.purged, report.owed) == (1, 2, 1)
 
 
 def test_tokens_of_sessions_that_the_sweep_ends_are_revoked_by_itself_and_not_dispatched(

@@ -75,7 +75,7 @@ def test_promise_8_the_doctor_calls_convai_before_it_opens_a_transaction_or_read
     assert len(queries) > 0
 
 
-@pytest.mark.usefixtures("shared_cache")
+@pytest.mark.usefixtures("shared_cache", "swept")
 def test_all_is_well_and_the_exit_status_is_0(convai: Sandbox) -> None:
     code, text = run_doctor()
 
@@ -86,13 +86,14 @@ def test_all_is_well_and_the_exit_status_is_0(convai: Sandbox) -> None:
     assert [line.split()[1] for line in lines if line[:1] in "✓!✗-" and line][:-1] == NAMES
 
 
+@pytest.mark.usefixtures("swept")
 def test_warnings_end_with_exit_status_1(convai: Sandbox) -> None:
     code, text = run_doctor()
 
     assert code == 1
     assert "\n! cache " in text
     assert "\n" + " " * 29 + "Cause: Each process" in text
-    assert text.splitlines()[-1].startswith("! It works, but needs attention: 15 ok, 1 warning,")
+    assert text.splitlines()[-1].startswith("! It works, but needs attention: 16 ok, 1 warning,")
 
 
 def test_a_failure_ends_with_exit_status_2(convai: Sandbox) -> None:
@@ -113,7 +114,7 @@ def test_little_is_shown_with_verbosity_0(convai: Sandbox) -> None:
     assert "✓" not in text
 
 
-@pytest.mark.usefixtures("shared_cache")
+@pytest.mark.usefixtures("shared_cache", "swept")
 def test_the_document_has_every_step_in_its_shape(convai: Sandbox) -> None:
     found = document()
 
