@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
 
 from .conf import AppSettings, app_settings
 from .exceptions import ConvaiTokensError, EndUserBlank, Misconfigured
@@ -149,6 +150,15 @@ def end_user(user: AbstractBaseUser) -> tuple[str, str]:
     """Return the primary key, and full name, username or key again: the default ``END_USER``."""
     full_name = getattr(user, "get_full_name", str)()
     return str(user.pk), full_name.strip() or username_of(user) or str(user.pk)
+
+
+def pseudonymous_end_user(user: AbstractBaseUser) -> tuple[str, str]:
+    """Return an id that only this site can trace to the user, and no name: for ``END_USER``.
+
+    It stays the same as long as the site's ``SECRET_KEY`` does.
+    """
+    traced = salted_hmac("convai_tokens.end_user", str(user.pk), algorithm="sha256")
+    return traced.hexdigest()[:32], "Learner"
 
 
 def named_end_user(user: AbstractBaseUser) -> tuple[str, str]:

@@ -20,6 +20,7 @@ class EndReason(models.TextChoices):
     STAFF = "staff", _("Ended by staff")
     API = "api", _("Ended by the LMS's code")
     KEY_LOST = "key_lost", _("Its encryption key is gone")
+    FORGOTTEN = "forgotten", _("Person forgotten")
     UNSEEN = "unseen", _("Not seen for a day; goes on when it is seen again")
 
 
