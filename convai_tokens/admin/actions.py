@@ -1,7 +1,11 @@
-"""An admin action that asks first, works in chunks, and leaves the staff member's name."""
+"""An admin action that asks first, works in chunks, and leaves the staff member's name.
+
+What is more than a request may wait for becomes an order, which the sweep carries out.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
@@ -16,17 +20,25 @@ from django.contrib.admin.utils import (
     lookup_field,
 )
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Manager, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
 
-from ..models import EventKind, database
-from .base import ReadOnlyAdmin, Row, dash
+from ..lifecycle.orders import order
+from ..models import EventKind, OrderKind, database
+from .base import COUNT_CAP, ReadOnlyAdmin, Row
+from .filters import conditions_of
+from .shown import dash
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 CHUNK = 500  # rows that one transaction of an action changes
+MOST = 1_000  # rows that a request changes by itself
+ORDERED = _("The sweep does it with its next pass. The overview shows how far it is.")
 SHOWN = 50  # rows that a confirmation names one by one
 
 
@@ -40,9 +52,12 @@ class ConfirmedAction(Generic[Row]):
 
     name: str
     short_description: StrOrPromise
+    one: StrOrPromise  # on the button of a single row's page
     allowed_permissions: list[str]
     rows: Manager[Row]  # the primary one: a replica may not have them yet
     affected: Q  # which of the selected rows the action changes
+    affects: Callable[[Row], bool]  # the same of a row that is at hand
+    order: OrderKind
     change: Callable[[list[Any], AbstractBaseUser], int]  # of rows by their keys; returns how many
     event: EventKind  # what the change leaves of each row, once
     question: StrOrPromise
@@ -64,6 +79,10 @@ class ConfirmedAction(Generic[Row]):
         if "confirmed" not in request.POST:
             return self._ask(page, request, selected)
         actor = cast(AbstractBaseUser, request.user)  # nobody else gets to an admin page
+        count = self._count(selected)
+        if request.POST.get("select_across") == "1" and count > MOST:
+            self._order(page, request, count, actor)
+            return None
         changed = 0
         for chunk in chunks(selected.using(database()).filter(self.affected)):
             changed += self.change(chunk, actor)
@@ -72,13 +91,31 @@ class ConfirmedAction(Generic[Row]):
             LogEntry.objects.log_actions(actor.pk, done, CHANGE, str(self.history))
         level = messages.SUCCESS if changed else messages.WARNING
         page.message_user(request, self.outcome % changed, level)
-        return None
+        return _back_to(request)
+
+    def _count(self, selected: QuerySet[Row]) -> int:
+        """Return how many rows are affected, up to a cap."""
+        return selected.filter(self.affected).order_by()[:COUNT_CAP].count()
+
+    def _order(
+        self, page: ReadOnlyAdmin[Row], request: HttpRequest, count: int, actor: AbstractBaseUser
+    ) -> None:
+        """Leave all that the list shows by now to the sweep."""
+        changelist = page.get_changelist_instance(request)
+        conditions = conditions_of(changelist, request)
+        if changelist.query:  # which finds no more than a request can name
+            keys = changelist.get_queryset(request).values_list("pk", flat=True)
+            conditions["pk__in"] = list(keys)
+        told = json.loads(json.dumps(conditions, cls=DjangoJSONEncoder))
+        order(self.order, told, count, actor)
+        page.message_user(request, ORDERED, messages.SUCCESS)
 
     def _ask(
         self, page: ReadOnlyAdmin[Row], request: HttpRequest, selected: QuerySet[Row]
     ) -> HttpResponse | None:
         affected = selected.filter(self.affected)
-        count = affected.count()
+        count = self._count(selected)
+        across = request.POST.get("select_across", "0")
         if not count:
             page.message_user(request, self.nothing, messages.WARNING)
             return None
@@ -90,16 +127,19 @@ class ConfirmedAction(Generic[Row]):
             "consequence": self.consequence,
             "button": self.button,
             "count": count,
-            "untouched": selected.count() - count,
+            "is_capped": count >= COUNT_CAP,
+            "untouched": 0 if across == "1" else selected.count() - count,
+            "is_order": across == "1" and count > MOST,
             "labels": [label_for_field(name, page.model, page) for name in self.columns],
             "rows": [self._cells(page, row) for row in affected[:SHOWN]],
             "unshown": max(count - SHOWN, 0),
             # The form posts again what the list posted.
             "action": self.name,
             "keys": request.POST.getlist(ACTION_CHECKBOX_NAME),
-            "select_across": request.POST.get("select_across", "0"),
+            "select_across": across,
             "checkbox_name": ACTION_CHECKBOX_NAME,
             "list_address": request.get_full_path(),
+            "back": _own_address(request),
         }
         return TemplateResponse(request, "admin/convai_tokens/confirm.html", context)
 
@@ -112,6 +152,18 @@ class ConfirmedAction(Generic[Row]):
             else:
                 cells.append(display_for_field(value, field, dash(page)))
         return cells
+
+
+def _own_address(request: HttpRequest) -> str:
+    """Return the page of this site that a button was on, blank if there was none."""
+    back = request.POST.get("back", "")
+    is_own = url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure())
+    return back if is_own else ""
+
+
+def _back_to(request: HttpRequest) -> HttpResponse | None:
+    back = _own_address(request)
+    return HttpResponseRedirect(back) if back else None
 
 
 def chunks(queryset: QuerySet[Any]) -> Iterator[list[Any]]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
@@ -13,7 +17,16 @@ from django.test.utils import CaptureQueriesContext
 
 from convai_tokens.admin import actions
 from convai_tokens.lifecycle import ending
-from convai_tokens.models import ConvaiToken, EventKind, TokenEvent, TokenStatus
+from convai_tokens.lifecycle.sweep import sweep
+from convai_tokens.models import (
+    ConvaiToken,
+    EventKind,
+    LearnerSession,
+    StaffOrder,
+    TokenEvent,
+    TokenStatus,
+)
+from convai_tokens.models.moments import utc_now
 from tests.convai_tokens.admin.rows import (
     SESSIONS,
     TOKENS,
@@ -120,7 +133,7 @@ def test_select_all_reaches_every_page_and_stays_within_the_filter(
     monkeypatch.setattr(actions, "CHUNK", 7)
     monkeypatch.setattr(actions, "SHOWN", 10)
     mine = [make_token(make_session(), f"mine-{number}") for number in range(60)]
-    make_token(make_session("learner-2"), "theirs")
+    make_token(make_session("somebody"), "theirs")
     address = f"{TOKENS}?q=learner"
 
     asked = act(revoker, address, "revoke_selected", *mine[:50], select_across="1")
@@ -137,6 +150,55 @@ def test_select_all_reaches_every_page_and_stays_within_the_filter(
     assert set(owed.values_list("session__username", flat=True)) == {"learner"}
     assert owed.count() == LogEntry.objects.count() == 60
     assert done.redirect_chain == [(address, 302)]
+
+
+@pytest.mark.parametrize(("address", "action", "permission"), ACTIONS)
+@pytest.mark.parametrize("query", ["", "?q=learner", "?state={state}"])
+def test_more_than_a_request_may_wait_for_is_ordered_and_the_sweep_does_it(
+    monkeypatch: pytest.MonkeyPatch,
+    convai: Any,
+    address: str,
+    action: str,
+    permission: str,
+    query: str,
+) -> None:
+    monkeypatch.setattr(actions, "MOST", 2)
+    tokens = [make_token(make_session(), f"mine-{number}") for number in range(4)]
+    query = query.format(state="open" if address == SESSIONS else "live")
+    if query == "?q=learner":
+        make_token(make_session("somebody"), "theirs")
+    rows = tokens if address == TOKENS else [token.session for token in tokens]
+    client = staff_client("staff", *VIEWS, permission)
+
+    asked = act(client, address + query, action, *rows[:2], select_across="1")
+    assert re.search(r"<strong>4 [\w ]+ are affected\.", asked.content.decode())
+    assert "left to the sweep" in asked.content.decode()
+    done = client.post(address + query, confirmation(asked), follow=True)
+
+    assert messages(done) == [
+        "The sweep does it with its next pass. The overview shows how far it is."
+    ]
+    assert all(map(untouched, tokens))
+    assert (StaffOrder.objects.get().found, StaffOrder.objects.get().actor_name) == (4, "staff")
+    later = make_token(make_session(), "later")
+    LearnerSession.objects.filter(pk=later.session_id).update(
+        started_at=utc_now() + timedelta(minutes=1)
+    )
+    ConvaiToken.objects.filter(pk=later.pk).update(generated_at=utc_now() + timedelta(minutes=1))
+    assert sweep(workers=1).ordered == 4
+    told = TokenEvent.objects.filter(kind=EventKind.OWED, actor_name="staff")
+    assert set(told.values_list("token", flat=True)) == {token.pk for token in tokens}
+
+
+def test_of_so_many_that_they_are_not_counted_at_least_is_told(
+    ender: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "COUNT_CAP", 2)
+    sessions = [make_session() for _ in range(3)]
+
+    asked = act(ender, SESSIONS, "end_selected", *sessions, select_across="1")
+
+    assert "At least 2 learner sessions are affected." in asked.content.decode()
 
 
 def test_a_selection_without_select_all_is_all_that_is_touched(revoker: Client) -> None:

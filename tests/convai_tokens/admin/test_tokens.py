@@ -62,34 +62,47 @@ def test_the_token_list_tells_how_each_token_stands(auditor: Client) -> None:
     cells = dict(re.findall(r"field-(\w+)[^>]*>(.*?)</t[dh]>", content.split("<tbody>")[1]))
     text = {name: re.sub("<[^>]+>", "", cell) for name, cell in cells.items()}
 
-    assert set(text) == {
-        *("fingerprint", "learner", "status", "left", "owed_now", "generated", "expires"),
-        *("stack", "device", "end_reason"),
-    }
+    assert [*text] == ["mark", "learner", "state", "why", "generated", "place"]
     # The rows come newest first, so that the last one read is the active token.
-    assert text["fingerprint"] == fingerprint(Secret("active-one"))
+    assert text["mark"] == fingerprint(Secret("active-one"))
     assert text["learner"] == "learner"
-    assert text["status"] == "active"
-    assert re.fullmatch(r"0:29:5\d", text["left"])
-    assert text["owed_now"] == text["end_reason"] == "-"
-    assert text["expires"] == f"{timezone.localtime(expires):%Y-%m-%d %H:%M:%S}"
-    assert text["stack"] == "knox"
-    assert text["device"] == "kiosk-3"
-    for shown in ["revocation owed", "Password changed", "headset-9", "session"]:
+    assert re.fullmatch(r"active 0:29:5\d", text["state"])
+    assert text["why"] == "-"
+    assert text["generated"].endswith(f"{timezone.localtime():%Z}")
+    assert text["place"] == "kiosk-3 · knox"
+    for shown in ["revocation owed</span> for 2 h", "not tried yet", "headset-9 · session"]:
         assert shown in content
+    page = auditor.get(f"{TOKENS}{owed.pk}/change/").content.decode()
+    assert "Password changed" in page
     assert owed.owed_since is not None
-    assert f"{timezone.localtime(owed.owed_since):%H:%M:%S}" in content
+    assert f"{timezone.localtime(owed.owed_since):%H:%M:%S}" in page
+
+
+def test_a_token_whose_time_is_over_does_not_look_live_before_the_sweep_marks_it(
+    auditor: Client,
+) -> None:
+    make_token(expires_at=utc_now() - timedelta(seconds=1))
+
+    content = auditor.get(TOKENS).content.decode().split("<tbody>")[1]
+
+    assert "expired</span>" in content
+    assert "active</span>" not in content
+    assert listed(auditor.get(f"{TOKENS}?state=live")) == []
 
 
 @pytest.mark.usefixtures("three_tokens")
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("owed=yes", 1),
-        ("status__exact=active", 2),
-        ("status__exact=revoking", 1),
-        ("q=learner", 2),
-        ("q=learn", 0),
+        ("state=owed", 1),
+        ("state=owed-new", 1),
+        ("state=owed-tried", 0),
+        ("state=owed-shut", 0),
+        ("state=live", 2),
+        ("state=active", 2),
+        ("state=revoked", 0),
+        ("q=learner-2", 1),
+        ("q=learn", 3),
         (f"q={fingerprint(Secret('two'))[:8]}", 1),
         ("q=%20", 3),
     ],
@@ -112,6 +125,29 @@ def test_a_token_page_shows_its_own_events_and_no_others(auditor: Client) -> Non
     assert "detail of this token" in content
     assert "detail of the other" not in content
     assert f"{SESSIONS}{session.pk}/change/" in content
+
+
+def test_what_no_key_opens_is_told_as_the_reason(auditor: Client) -> None:
+    shut = "seal_broken: No encryption key opens token 1."
+    make_token(status=TokenStatus.REVOKING, attempts=3, last_error=shut)
+
+    page = auditor.get(f"{TOKENS}?state=owed-shut")
+
+    assert len(listed(page)) == 1
+    assert f'title="{shut}"' in page.content.decode()
+
+
+def test_a_tokens_page_has_a_button_that_revokes_it(revoker: Client) -> None:
+    token = make_token()
+    page = f"{TOKENS}{token.pk}/change/"
+
+    asked = revoker.post(TOKENS, confirmation(revoker.get(page)), follow=True)
+    done = revoker.post(TOKENS, confirmation(asked), follow=True)
+
+    assert done.redirect_chain == [(page, 302)]
+    token.refresh_from_db()
+    assert token.status == TokenStatus.REVOKING
+    assert "Revoke this token" not in done.content.decode()
 
 
 def test_revoking_asks_first_and_then_does_it_as_the_staff_member(revoker: Client) -> None:
