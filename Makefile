@@ -79,7 +79,8 @@ $(VENV)/.installed: requirements.txt | $(VENV)/.made
 	@touch $@
 
 # After the other one, so that two pips never run at once.
-$(VENV)/.installed-dev: requirements-dev.txt requirements-engines.txt requirements-stacks.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.txt requirements-engines.txt requirements-stacks.txt requirements-axe.txt $(VENV)/.installed
 	@echo "Installing what the tests need ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-axe.txt
 	@touch $@

@@ -70,6 +70,7 @@ def tests(session: nox.Session) -> None:
     Once as a site without time zones, whose clock isn't UTC.
     """
     session.install("-r", "requirements-dev.txt")
+    session.install("--no-deps", "-r", "requirements-axe.txt")
     suite(session, USE_TZ="0" if session.python == "3.12" else "1")
 
 
