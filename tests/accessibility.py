@@ -12,8 +12,11 @@ from selenium import webdriver
 RUN = """
 const done = arguments[arguments.length - 1];
 const rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"];
-axe.run(document, {resultTypes: ["violations"], runOnly: rules}).then(found => done(found.violations.map(it => it.id + ": " + it.help + " " +
-it.nodes.map(node => node.target.join(" ")).join(", "))), error => done([String(error)]));
+const where = found => found.nodes.map(node => node.target.join(" ")).join(", ");
+axe.run(document, {resultTypes: ["violations"], runOnly: rules}).then(
+    found => done(found.violations.map(it => `${it.id}: ${it.help} ${where(it)}`)),
+    error => done([String(error)]),
+);
 """
 
 

@@ -127,6 +127,7 @@ class ConfirmedAction(Generic[Row]):
             "consequence": self.consequence,
             "button": self.button,
             "count": count,
+            "thing": page.opts.verbose_name if count == 1 else page.opts.verbose_name_plural,
             "is_capped": count >= COUNT_CAP,
             "untouched": 0 if across == "1" else selected.count() - count,
             "is_order": across == "1" and count > MOST,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
+from django.utils.translation import gettext as _
 
 from ..conf import SETTINGS, TABLE_HINT, AppSettings, app_settings, configured, is_loopback
 from ..conf.kinds import API_KEY
@@ -24,20 +25,20 @@ def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     found: list[CheckMessage] = [
         Error(
             f"CONVAI_TOKENS[{name!r}] {problem}",
-            hint=setting.kind.hint,
+            hint=str(setting.kind.hint),
             id=f"convai_tokens.{setting.kind.check_id}",
         )
         for name, setting in SETTINGS.items()
         if (problem := setting.problem()) and not (name == "API_KEY" and _is_blank())
     ]
     if not found and (problem := app_settings.proxy_problem()):
-        hint = "Use https in BASE_URL, or no proxy for a sandbox on loopback."
+        hint = _("Use https in BASE_URL, or no proxy for a sandbox on loopback.")
         found.append(Error(problem, hint=hint, id="convai_tokens.E018"))
     if not found and app_settings.RETENTION < app_settings.REVOKE_HORIZON:
         found.append(
             Error(
-                "CONVAI_TOKENS['RETENTION'] must not be shorter than REVOKE_HORIZON.",
-                hint=TABLE_HINT,
+                _("CONVAI_TOKENS['RETENTION'] must not be shorter than REVOKE_HORIZON."),
+                hint=str(TABLE_HINT),
                 id="convai_tokens.E008",
             )
         )
@@ -48,8 +49,8 @@ def check_names(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     """E003: settings that nobody reads."""
     return [
         Error(
-            f"CONVAI_TOKENS[{name!r}] is not a setting.",
-            hint=f"The settings are: {', '.join(sorted(SETTINGS))}.",
+            _("CONVAI_TOKENS[%(name)r] is not a setting.") % {"name": name},
+            hint=_("The settings are: %(join)s.") % {"join": ", ".join(sorted(SETTINGS))},
             id="convai_tokens.E003",
         )
         for name in configured()
@@ -61,10 +62,10 @@ def check_api_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     """W021: the key is blank, as for an LMS's tests and builds."""
     if not _is_blank():
         return []
-    hint = (
-        "Fine for tests and builds: logins get an error block in place of a token. " + API_KEY.hint
+    hint = _("Fine for tests and builds: logins get an error block in place of a token. ") + str(
+        API_KEY.hint
     )
-    return [Warning("CONVAI_TOKENS['API_KEY'] is blank.", hint=hint, id="convai_tokens.W021")]
+    return [Warning(_("CONVAI_TOKENS['API_KEY'] is blank."), hint=hint, id="convai_tokens.W021")]
 
 
 def check_api_key_for_deployment(
@@ -73,8 +74,8 @@ def check_api_key_for_deployment(
     """E001, for ``check --deploy``: the key is blank."""
     if not _is_blank():
         return []
-    message = "CONVAI_TOKENS['API_KEY'] is blank, so that no learner gets a token."
-    return [Error(message, hint=API_KEY.hint, id="convai_tokens.E001")]
+    message = _("CONVAI_TOKENS['API_KEY'] is blank, so that no learner gets a token.")
+    return [Error(message, hint=str(API_KEY.hint), id="convai_tokens.E001")]
 
 
 def _is_blank() -> bool:
@@ -94,13 +95,19 @@ def check_base_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     realtime = {"live.convai.com", urlsplit(str(AppSettings.SERVER_URL.given())).hostname}
     told = ""
     if url.hostname in realtime:
-        told = "is the realtime server's address, which is SERVER_URL's"
+        told = _("is the realtime server's address, which is SERVER_URL's")
     elif any(path in f"{url.path}/" for path in ("/user/", *PATHS.values())):
-        told = "has a verb's path in it, and the app adds that itself"
+        told = _("has a verb's path in it, and the app adds that itself")
     if not told:
         return []
-    hint = "Use https://api.convai.com, without a path."
-    return [Warning(f"CONVAI_TOKENS['BASE_URL'] {told}.", hint=hint, id="convai_tokens.W023")]
+    hint = _("Use https://api.convai.com, without a path.")
+    return [
+        Warning(
+            _("CONVAI_TOKENS['BASE_URL'] %(told)s.") % {"told": told},
+            hint=hint,
+            id="convai_tokens.W023",
+        )
+    ]
 
 
 def check_own_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -109,11 +116,16 @@ def check_own_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         return []
     return [
         Warning(
-            "CONVAI_TOKENS['ENCRYPTION_KEYS'] is not set: token values are sealed under a key "
-            "derived from SECRET_KEY.",
-            hint="Set keys of their own, so that a change of SECRET_KEY doesn't lose what is owed. "
-            "On a new installation one is enough. On one that has sealed values, put SECRET_KEY "
-            "first and the new one last, until all processes know both; then the new one first.",
+            _(
+                "CONVAI_TOKENS['ENCRYPTION_KEYS'] is not set: token values are sealed under "
+                "a key derived from SECRET_KEY."
+            ),
+            hint=_(
+                "Set keys of their own, so that a change of SECRET_KEY doesn't lose what is "
+                "owed. On a new installation one is enough. On one that has sealed values, "
+                "put SECRET_KEY first and the new one last, until all processes know both; "
+                "then the new one first."
+            ),
             id="convai_tokens.W010",
         )
     ]

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 from django.db import connections, router
+from django.utils.translation import gettext as _
 
 from ..models import database
 from .site import MIDDLEWARE
@@ -30,10 +31,13 @@ def check_isolation(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
         return []
     return [
         Warning(
-            f"The database {database()!r} runs at another isolation level than READ COMMITTED.",
-            hint="A logout would overlook the token that a request in parallel has just got, or be "
-            "refused by the database. "
-            "Remove OPTIONS['isolation_level'], or set it to READ COMMITTED.",
+            _("The database %(database)r runs at another isolation level than READ COMMITTED.")
+            % {"database": database()},
+            hint=_(
+                "A logout would overlook the token that a request in parallel has just got, "
+                "or be refused by the database. Remove OPTIONS['isolation_level'], or set it "
+                "to READ COMMITTED."
+            ),
             id="convai_tokens.W015",
         )
     ]
@@ -45,9 +49,11 @@ def check_autocommit(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         return []
     return [
         Error(
-            f"The database {database()!r} runs with autocommit off.",
-            hint="No login gets a token there, since a transaction would be open while Convai is "
-            "called. Remove AUTOCOMMIT from DATABASES; ATOMIC_REQUESTS is fine.",
+            _("The database %(database)r runs with autocommit off.") % {"database": database()},
+            hint=_(
+                "No login gets a token there, since a transaction would be open while Convai "
+                "is called. Remove AUTOCOMMIT from DATABASES; ATOMIC_REQUESTS is fine."
+            ),
             id="convai_tokens.E024",
         )
     ]
@@ -60,9 +66,13 @@ def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         return []
     return [
         Warning(
-            f"The users are in the database {users!r}, and this app's tables in {database()!r}.",
-            hint="The sweep asks for users and sessions at once, and an end is not undone with the "
-            "transaction that it came in. Let your router send convai_tokens where the users are.",
+            _("The users are in the database %(users)r, and this app's tables in %(database)r.")
+            % {"users": users, "database": database()},
+            hint=_(
+                "The sweep asks for users and sessions at once, and an end is not undone "
+                "with the transaction that it came in. Let your router send convai_tokens "
+                "where the users are."
+            ),
             id="convai_tokens.W025",
         )
     ]
@@ -78,9 +88,13 @@ def check_transactions(
     outside = middleware[: middleware.index(MIDDLEWARE)]
     return [
         Warning(
-            f"MIDDLEWARE has {name!r} before {MIDDLEWARE!r}, and opens a transaction there.",
-            hint="No login gets a token, since the transaction would be open while Convai is "
-            f"called. Move {name!r} below.",
+            _("MIDDLEWARE has %(name)r before %(middleware)r, and opens a transaction there.")
+            % {"name": name, "middleware": MIDDLEWARE},
+            hint=_(
+                "No login gets a token, since the transaction would be open while Convai is "
+                "called. Move %(name)r below."
+            )
+            % {"name": name},
             id="convai_tokens.W026",
         )
         for name in TRANSACTIONS

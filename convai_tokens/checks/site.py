@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 from django.urls import URLResolver, get_resolver
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 MIDDLEWARE = "convai_tokens.middleware.ConvaiTokenMiddleware"
 TOKEN_VIEW = "convai_tokens.views.TokenView"  # noqa: S105 - a class's name
@@ -30,24 +31,29 @@ def check_middleware(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     if MIDDLEWARE not in middleware:
         return [
             Error(
-                f"MIDDLEWARE lacks {MIDDLEWARE!r}.",
-                hint="Without it no login response carries a token. Add it at the end of the list.",
+                _("MIDDLEWARE lacks %(middleware)r.") % {"middleware": MIDDLEWARE},
+                hint=_(
+                    "Without it no login response carries a token. Add it at the end of the list."
+                ),
                 id="convai_tokens.E004",
             )
         ]
     inside = middleware[middleware.index(MIDDLEWARE) :]
     twice: list[CheckMessage] = [
         Error(
-            f"MIDDLEWARE has {MIDDLEWARE!r} {middleware.count(MIDDLEWARE)} times.",
-            hint="Leave the last one, and remove the others.",
+            _("MIDDLEWARE has %(middleware)r %(count)s times.")
+            % {"middleware": MIDDLEWARE, "count": middleware.count(MIDDLEWARE)},
+            hint=_("Leave the last one, and remove the others."),
             id="convai_tokens.E022",
         )
     ]
     wrong = twice if middleware.count(MIDDLEWARE) > 1 else []
     wrong += [
         Error(
-            f"MIDDLEWARE has {MIDDLEWARE!r} before {name!r}.",
-            hint=f"Move {MIDDLEWARE!r} below it; the end of the list is best.",
+            _("MIDDLEWARE has %(middleware)r before %(name)r.")
+            % {"middleware": MIDDLEWARE, "name": name},
+            hint=_("Move %(middleware)r below it; the end of the list is best.")
+            % {"middleware": MIDDLEWARE},
             id="convai_tokens.E005",
         )
         for name in OUTSIDE
@@ -64,10 +70,14 @@ def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
         return []
     return [
         Warning(
-            "The URLconf has no token endpoint: a learner's client can't refresh or revoke its "
-            "token, nor get one when the login gave none.",
-            hint="Add path('convai/', include('convai_tokens.urls')). If another URLconf than "
-            "ROOT_URLCONF has it, put this id into SILENCED_SYSTEM_CHECKS.",
+            _(
+                "The URLconf has no token endpoint: a learner's client can't refresh or "
+                "revoke its token, nor get one when the login gave none."
+            ),
+            hint=_(
+                "Add path('convai/', include('convai_tokens.urls')). If another URLconf than "
+                "ROOT_URLCONF has it, put this id into SILENCED_SYSTEM_CHECKS."
+            ),
             id="convai_tokens.W014",
         )
     ]
@@ -102,9 +112,11 @@ def check_shared_cache(
         return []
     return [
         Warning(
-            "The default cache is not shared between processes, so the throttle of the token "
-            "endpoint counts in each process by itself.",
-            hint="Use Redis, Memcached or the database as CACHES['default'].",
+            _(
+                "The default cache is not shared between processes, so the throttle of the "
+                "token endpoint counts in each process by itself."
+            ),
+            hint=_("Use Redis, Memcached or the database as CACHES['default']."),
             id="convai_tokens.W011",
         )
     ]
@@ -125,10 +137,14 @@ def check_session_engine(
         return []
     return [
         Warning(
-            f"SESSION_ENGINE is {engine!r}, which doesn't tell what model its sessions have.",
-            hint="A logout is seen, and whatever deletes a session by its store. A row that staff "
-            "or a clean-up deletes is not: its token lives until it expires. Where that matters, "
-            "call convai_tokens.api.end_session() there; else silence this check.",
+            _("SESSION_ENGINE is %(engine)r, which doesn't tell what model its sessions have.")
+            % {"engine": engine},
+            hint=_(
+                "A logout is seen, and whatever deletes a session by its store. A row that "
+                "staff or a clean-up deletes is not: its token lives until it expires. Where "
+                "that matters, call convai_tokens.api.end_session() there; else silence this "
+                "check."
+            ),
             id="convai_tokens.W020",
         )
     ]

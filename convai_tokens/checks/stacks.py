@@ -9,6 +9,7 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's name
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from ..logins.bearer_stacks import BearerStack, bearer_stacks
 from ..logins.credentials import SESSION_CLASS
@@ -33,10 +34,13 @@ def check_authentication_classes(
     served.update(path for way in session_bearers() for path in way.authentication_classes)
     return [
         Warning(
-            f"DEFAULT_AUTHENTICATION_CLASSES has {path!r}, which no login stack serves.",
-            hint="A login that hands out its credential gets no Convai token, and the token "
-            "endpoint answers credential_not_supported. Register a stack that names this class "
-            "(docs/api.md), or silence this check if no learner's client uses it.",
+            _("DEFAULT_AUTHENTICATION_CLASSES has %(path)r, which no login stack serves.")
+            % {"path": path},
+            hint=_(
+                "A login that hands out its credential gets no Convai token, and the token "
+                "endpoint answers credential_not_supported. Register a stack that names this "
+                "class (docs/api.md), or silence this check if no learner's client uses it."
+            ),
             id="convai_tokens.W016",
         )
         for path, lineage in _lineages()
@@ -50,11 +54,17 @@ def check_stacks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     known: list[BearerStack | SessionBearer] = [*bearer_stacks(), *session_bearers()]
     return [
         Warning(
-            f"The login stack {stack.name!r} is known, and DEFAULT_AUTHENTICATION_CLASSES has "
-            "nothing that authenticates its learners.",
-            hint="Their logins get a Convai token, and the token endpoint answers 401. Add "
-            f"{stack.authentication_classes[0]!r}; or silence this check if the endpoint's view "
-            "has authentication classes of its own.",
+            _(
+                "The login stack %(name)r is known, and DEFAULT_AUTHENTICATION_CLASSES has "
+                "nothing that authenticates its learners."
+            )
+            % {"name": stack.name},
+            hint=_(
+                "Their logins get a Convai token, and the token endpoint answers 401. Add "
+                "%(which)r; or silence this check if the endpoint's view has authentication "
+                "classes of its own."
+            )
+            % {"which": stack.authentication_classes[0]},
             id="convai_tokens.W017",
         )
         for stack in known
@@ -75,10 +85,14 @@ def check_families(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         return []
     return [
         Warning(
-            f"{setting}[{name!r}] is {path!r}, whose tokens name no family.",
-            hint="Logins by it get no Convai token. Set it to 'convai_tokens.contrib."
-            "simplejwt_serializers.TokenObtainPairSerializer', or put FamilyClaim from there "
-            "before your own serializer's base; if no learner logs in by it, silence this check.",
+            _("%(setting)s[%(name)r] is %(path)r, whose tokens name no family.")
+            % {"setting": setting, "name": name, "path": path},
+            hint=_(
+                "Logins by it get no Convai token. Set it to "
+                "'convai_tokens.contrib.simplejwt_serializers.TokenObtainPairSerializer', or "
+                "put FamilyClaim from there before your own serializer's base; if no learner "
+                "logs in by it, silence this check."
+            ),
             id="convai_tokens.W027",
         )
     ]

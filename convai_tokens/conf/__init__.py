@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 
 from ..secret import Secret
 from . import kinds
@@ -135,7 +136,7 @@ class AppSettings:
         """Return what is wrong with ``PROXY`` beside ``BASE_URL``; empty when nothing is."""
         if not self.PROXY or self.BASE_URL.startswith("https:"):
             return ""
-        return (
+        return _(
             "CONVAI_TOKENS['PROXY'] needs a BASE_URL with https: the proxy would see the API key."
         )
 

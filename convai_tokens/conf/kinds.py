@@ -7,10 +7,16 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy
+
 from ..secret import Secret
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 MIN_KEY_LENGTH = 32
 
@@ -81,65 +87,78 @@ def _are_keys(value: Any) -> bool:
 class Kind:
     """What a setting's value must be, who tells it when it isn't, and what to do then."""
 
-    must_be: str
+    must_be: StrOrPromise
     holds: Callable[[Any], bool]
     check_id: str
-    hint: str
+    hint: StrOrPromise
 
 
-TABLE_HINT = "See the table of settings in docs/settings.md for the units and defaults."
+TABLE_HINT = gettext_lazy(
+    "See the table of settings in docs/settings.md for the units and defaults."
+)
 API_KEY = Kind(
-    "a text that isn't blank, or a callable that returns one",
+    gettext_lazy("a text that isn't blank, or a callable that returns one"),
     lambda value: callable(value) or _is_text(value),
     "E001",
-    "Set it to your Convai API key, read from the environment or a secrets store, or to a "
-    "callable that returns it.",
+    gettext_lazy(
+        "Set it to your Convai API key, read from the environment or a secrets store, or to "
+        "a callable that returns it."
+    ),
 )
 SAFE_URL = Kind(
-    "https, or http on loopback",
+    gettext_lazy("https, or http on loopback"),
     _is_safe_url,
     "E002",
-    "Use https://api.convai.com; plain http would show the API key to the network.",
+    gettext_lazy("Use https://api.convai.com; plain http would show the API key to the network."),
 )
-TEXT = Kind("a text", lambda value: isinstance(value, str), "E008", TABLE_HINT)
-FLAG = Kind("True or False", lambda value: isinstance(value, bool), "E008", TABLE_HINT)
-SECONDS = Kind("a number of seconds above 0", _is_number, "E008", TABLE_HINT)
+TEXT = Kind(gettext_lazy("a text"), lambda value: isinstance(value, str), "E008", TABLE_HINT)
+FLAG = Kind(
+    gettext_lazy("True or False"), lambda value: isinstance(value, bool), "E008", TABLE_HINT
+)
+SECONDS = Kind(gettext_lazy("a number of seconds above 0"), _is_number, "E008", TABLE_HINT)
 COUNT = Kind(
-    "a whole number above 0",
+    gettext_lazy("a whole number above 0"),
     lambda value: isinstance(value, int) and _is_number(value),
     "E008",
     TABLE_HINT,
 )
 PERIOD = Kind(
-    "a positive timedelta",
+    gettext_lazy("a positive timedelta"),
     lambda value: isinstance(value, timedelta) and value > timedelta(),
     "E008",
     TABLE_HINT,
 )
 PROXY = Kind(
-    "empty, or http://host:port, with user:password@ before the host or not",
+    gettext_lazy("empty, or http://host:port, with user:password@ before the host or not"),
     _is_proxy,
     "E018",
-    "Give the proxy's own address, its port included; it is spoken to in plain http, and TLS to "
-    "Convai goes through it end to end. What isn't a letter, digit, '-', '.', '_' or '~' in user "
-    "and password is percent-encoded.",
+    gettext_lazy(
+        "Give the proxy's own address, its port included; it is spoken to in plain http, and "
+        "TLS to Convai goes through it end to end. What isn't a letter, digit, '-', '.', '_' "
+        "or '~' in user and password is percent-encoded."
+    ),
 )
 CA_FILE = Kind(
-    "empty, or the path of a PEM file that can be read and has a certificate in it",
+    gettext_lazy("empty, or the path of a PEM file that can be read and has a certificate in it"),
     _is_bundle,
     "E019",
-    "Name the file that has your network's CA certificate, and that this user may read; empty for "
-    "certifi's bundle.",
+    gettext_lazy(
+        "Name the file that has your network's CA certificate, and that this user may read; "
+        "empty for certifi's bundle."
+    ),
 )
 NAMES = Kind(
-    "a list of texts",
+    gettext_lazy("a list of texts"),
     lambda value: isinstance(value, (list, tuple, set)) and all(map(_is_text, value)),
     "E008",
     TABLE_HINT,
 )
 KEYS = Kind(
-    f"a list of texts of {MIN_KEY_LENGTH} or more characters, newest first",
+    format_lazy(
+        gettext_lazy("a list of texts of {length} or more characters, newest first"),
+        length=MIN_KEY_LENGTH,
+    ),
     _are_keys,
     "E009",
-    "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'",
+    gettext_lazy("Make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from .kinds import Kind
 
@@ -71,15 +72,15 @@ class Setting(Generic[T]):
         return self._problem_of(self.given())
 
     def _problem_of(self, value: Any) -> str:
-        return "" if self.kind.holds(value) else f"must be {self.kind.must_be}."
+        return "" if self.kind.holds(value) else _("must be %s.") % self.kind.must_be
 
 
 class Hook(Setting[T]):
     """A setting that is a callable, or names one by its dotted path."""
 
     def __init__(self, path: str, about: str) -> None:
-        hint = f"Give a callable or its dotted path; the default is {path!r}."
-        kind = Kind("a callable, or its dotted path", callable, "E006", hint)
+        hint = _("Give a callable or its dotted path; the default is %(path)r.") % {"path": path}
+        kind = Kind(_("a callable, or its dotted path"), callable, "E006", hint)
         super().__init__(path, kind, about)  # type: ignore[arg-type] # the path, for the callable
 
     @overload
@@ -97,8 +98,8 @@ class Hook(Setting[T]):
         try:
             used = self._imported(value)
         except ImportError as error:
-            return f"can't be imported: {error}."
-        return "" if callable(used) else f"is {used!r}, which isn't callable."
+            return _("can't be imported: %(error)s.") % {"error": error}
+        return "" if callable(used) else _("is %(used)r, which isn't callable.") % {"used": used}
 
     def _imported(self, value: Any) -> T:
         used: T = import_string(value) if isinstance(value, str) else value

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from django.db import connections
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from . import hooks, installation, network
+from . import hooks, installation, network, operation
 from .step import Finding, Step, take
 from .trial import Trial
 
-OFFLINE = "Not called, as --offline says."
-UNTRUSTED = "The API key travels over no connection that isn't trusted."
-NO_TOKEN = "No token."  # noqa: S105 - not a password
-UNREADABLE = "The tables can't be read."
+OFFLINE = gettext_lazy("Not called, as --offline says.")
+UNTRUSTED = gettext_lazy("The API key travels over no connection that isn't trusted.")
+NO_TOKEN = gettext_lazy("No token.")
+UNREADABLE = gettext_lazy("The tables can't be read.")
 
 
 def all_steps(
@@ -34,15 +36,15 @@ def all_steps(
         Step(
             "network",
             network.network,
-            {"base_url": "BASE_URL can't be used."},
+            {"base_url": _("BASE_URL can't be used.")},
             skip=OFFLINE if offline else "",
         ),
-        Step("tls", network.tls, {"network": "Convai is not reached."}),
+        Step("tls", network.tls, {"network": _("Convai is not reached.")}),
         Step("clock", network.clock, {"tls": UNTRUSTED}),
         Step(
             "generate",
             trial.generate,
-            {"tls": UNTRUSTED, "api_key": "There is no API key to call with."},
+            {"tls": UNTRUSTED, "api_key": _("There is no API key to call with.")},
         ),
         Step("extend", trial.extend, {"generate": NO_TOKEN}),
         Step(
@@ -51,13 +53,13 @@ def all_steps(
         Step("migrations", installation.migrations),
         Step("end_user", hooks.end_user, {"migrations": UNREADABLE}),
         Step("encryption_keys", installation.encryption_keys, {"migrations": UNREADABLE}),
-        Step("owed", installation.owed, {"migrations": UNREADABLE}),
-        Step("given_up", installation.given_up, {"migrations": UNREADABLE}),
-        Step("cache", installation.cache),
-        Step("sweep", installation.sweep, {"cache": "The cache can't be asked."}),
+        Step("owed", operation.owed, {"migrations": UNREADABLE}),
+        Step("given_up", operation.given_up, {"migrations": UNREADABLE}),
+        Step("cache", operation.cache),
+        Step("sweep", operation.sweep, {"migrations": UNREADABLE}),
         Step(
             "overdue",
-            lambda: installation.overdue(found["sweep"].status),
+            lambda: operation.overdue(found["sweep"].status),
             {"migrations": UNREADABLE},
         ),
     )
@@ -71,7 +73,7 @@ def examine(tell: Callable[[Finding], object], *, offline: bool = False) -> None
     open.
     """
     if not offline and any(it.in_atomic_block for it in connections.all(initialized_only=True)):
-        raise RuntimeError("Convai must not be called while a transaction is open.")
+        raise RuntimeError(_("Convai must not be called while a transaction is open."))
     trial = Trial()
     found: dict[str, Finding] = {}
     steps = {step.name: step for step in all_steps(trial, found, offline=offline)}

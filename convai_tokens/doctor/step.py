@@ -10,8 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 class Status(StrEnum):
@@ -49,29 +54,29 @@ class Step:
 
     name: str
     run: Callable[[], Finding]
-    needs: Mapping[str, str] = field(default_factory=dict)
-    skip: str = ""
+    needs: Mapping[str, StrOrPromise] = field(default_factory=dict)
+    skip: StrOrPromise = ""
     if_interrupted: Callable[[], Finding] | None = None
 
 
-def ok(detail: str) -> Finding:
+def ok(detail: StrOrPromise) -> Finding:
     """Return a finding without anything to be done."""
-    return Finding(Status.OK, detail)
+    return Finding(Status.OK, str(detail))
 
 
-def warning(detail: str, cause: str, fix: str) -> Finding:
+def warning(detail: StrOrPromise, cause: StrOrPromise, fix: StrOrPromise) -> Finding:
     """Return a finding that somebody should look into."""
-    return Finding(Status.WARNING, detail, cause, fix)
+    return Finding(Status.WARNING, str(detail), str(cause), str(fix))
 
 
-def failed(detail: str, cause: str, fix: str) -> Finding:
+def failed(detail: StrOrPromise, cause: StrOrPromise, fix: StrOrPromise) -> Finding:
     """Return a finding that keeps the app from its work."""
-    return Finding(Status.FAILED, detail, cause, fix)
+    return Finding(Status.FAILED, str(detail), str(cause), str(fix))
 
 
-def skipped(why: str) -> Finding:
+def skipped(why: StrOrPromise) -> Finding:
     """Return the finding of a step with nothing to look at, or that was not taken."""
-    return Finding(Status.SKIPPED, why)
+    return Finding(Status.SKIPPED, str(why))
 
 
 def take(step: Step, found: Mapping[str, Finding]) -> Finding:
@@ -87,21 +92,21 @@ def take(step: Step, found: Mapping[str, Finding]) -> Finding:
         finding = step.run()
     except DatabaseError as error:
         finding = failed(
-            f"The database raised {type(error).__name__}.",
-            "The database can't be reached, or a table is missing.",
-            "Check DATABASES; run manage.py migrate (and createcachetable, where used).",
+            _("The database raised %(name)s.") % {"name": type(error).__name__},
+            _("The database can't be reached, or a table is missing."),
+            _("Check DATABASES; run manage.py migrate (and createcachetable, where used)."),
         )
     except Exception as error:  # noqa: BLE001 - the doctor reports, whatever it meets
         finding = failed(
-            f"This step raised {type(error).__name__}.",
-            "A setting of the wrong kind, or code or a server of your own that fails.",
-            "Mend what other steps report first; then run manage.py check.",
+            _("This step raised %(name)s.") % {"name": type(error).__name__},
+            _("A setting of the wrong kind, or code or a server of your own that fails."),
+            _("Mend what other steps report first; then run manage.py check."),
         )
     took = round((time.monotonic() - started) * 1000, 1)
     return replace(finding, name=step.name, milliseconds=took)
 
 
-def _why_not(step: Step, found: Mapping[str, Finding]) -> str:
+def _why_not(step: Step, found: Mapping[str, Finding]) -> StrOrPromise:
     for name, why in step.needs.items():
         needed = found[name]
         if needed.status is Status.FAILED:

@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from ..conf import app_settings
 from ..convai.client import ConvaiClient
 from ..exceptions import ConvaiTokensError, ErrorCode, TokenGone
@@ -30,42 +34,71 @@ T = TypeVar("T")
 # The client's outcomes, by code: likely cause, and fix.
 REMEDIES = {
     ErrorCode.CONVAI_TIMEOUT: (
-        "Convai is slow or hangs, or a firewall swallows the answer.",
+        gettext_lazy("Convai is slow or hangs, or a firewall swallows the answer."),
         TRY_LATER,
     ),
-    ErrorCode.CONVAI_DROPPED: ("Convai, or a proxy on the way, closes connections.", TRY_LATER),
+    ErrorCode.CONVAI_DROPPED: (
+        gettext_lazy("Convai, or a proxy on the way, closes connections."),
+        TRY_LATER,
+    ),
     ErrorCode.CONVAI_UNAVAILABLE: (
-        "Convai is failing, or BASE_URL leads to something else that answers in its place.",
-        f"Compare BASE_URL with https://api.convai.com. {TRY_LATER}",
+        gettext_lazy(
+            "Convai is failing, or BASE_URL leads to something else that answers in its place."
+        ),
+        format_lazy(
+            "{} {}", gettext_lazy("Compare BASE_URL with https://api.convai.com."), TRY_LATER
+        ),
     ),
     ErrorCode.CONVAI_NOT_UNDERSTOOD: (
-        "Something else answers in Convai's place, or Convai has changed its answer.",
-        "Compare BASE_URL with https://api.convai.com; else report the answer's keys as a bug.",
+        gettext_lazy("Something else answers in Convai's place, or Convai has changed its answer."),
+        gettext_lazy(
+            "Compare BASE_URL with https://api.convai.com; else report the answer's keys as a bug."
+        ),
     ),
     ErrorCode.CONVAI_RATE_LIMITED: (
-        "The plan's limit per minute is reached: by logins, or by a doctor that runs too often.",
-        "Run the doctor less often, or with --offline; ask Convai for a higher limit.",
+        gettext_lazy(
+            "The plan's limit per minute is reached: by logins, or by a doctor that runs too often."
+        ),
+        gettext_lazy(
+            "Run the doctor less often, or with --offline; ask Convai for a higher limit."
+        ),
     ),
     ErrorCode.CONVAI_BAD_KEY: (
-        "CONVAI_TOKENS['API_KEY'] is not, or no longer, a key of your Convai account.",
-        "Copy the key anew from your Convai account, and restart all processes of the LMS.",
+        gettext_lazy(
+            "CONVAI_TOKENS['API_KEY'] is not, or no longer, a key of your Convai account."
+        ),
+        gettext_lazy(
+            "Copy the key anew from your Convai account, and restart all processes of the LMS."
+        ),
     ),
     ErrorCode.CONVAI_PLAN_LIMIT: (
-        "The Convai plan is used up.",
-        "Raise the plan, or wait for its next period; until then learners get no tokens.",
+        gettext_lazy("The Convai plan is used up."),
+        gettext_lazy(
+            "Raise the plan, or wait for its next period; until then learners get no tokens."
+        ),
     ),
     ErrorCode.CONVAI_NO_KEY: (
-        "CONVAI_TOKENS['API_KEY'] is a callable, and it fails.",
-        "Run the callable in manage.py shell, and mend what it needs (vault, network, rights).",
+        gettext_lazy("CONVAI_TOKENS['API_KEY'] is a callable, and it fails."),
+        gettext_lazy(
+            "Run the callable in manage.py shell, and mend what it needs (vault, network, rights)."
+        ),
     ),
     ErrorCode.CONVAI_REFUSED: (
-        "Convai takes our request for wrong, often because BASE_URL has a wrong host or path.",
-        "Compare BASE_URL with https://api.convai.com; then ask Convai about your account.",
+        gettext_lazy(
+            "Convai takes our request for wrong, often because BASE_URL has a wrong host or path."
+        ),
+        gettext_lazy(
+            "Compare BASE_URL with https://api.convai.com; then ask Convai about your account."
+        ),
     ),
 }
 UNEXPECTED = (
-    "Convai doesn't know a token that it generated a moment ago, or has moved this endpoint.",
-    "Run the doctor again; if it stays so, tell Convai's support the time of this run.",
+    gettext_lazy(
+        "Convai doesn't know a token that it generated a moment ago, or has moved this endpoint."
+    ),
+    gettext_lazy(
+        "Run the doctor again; if it stays so, tell Convai's support the time of this run."
+    ),
 )
 
 
@@ -85,7 +118,7 @@ class Trial:
         try:
             generated, notes = _ask(lambda client: client.generate())
         except ConvaiTokensError as error:
-            maybe = " A token that nobody has may be alive." if error.maybe_done else ""
+            maybe = _(" A token that nobody has may be alive.") if error.maybe_done else ""
             return _told(error, maybe)
         self.value, self.ends = generated.value, generated.expires_at
         return _lifetime("Generated", self.ends, notes, LIFETIME[1])
@@ -107,31 +140,35 @@ class Trial:
             asked = earlier[-1].retry_after or 0.0 if earlier else 0.0
             time.sleep(min(max(pause, asked), LONGEST_PAUSE))
             try:
-                words, _ = _ask(lambda client: client.revoke(value))
+                words, _notes = _ask(lambda client: client.revoke(value))
             except TokenGone as error:
                 # For the app it is as good as revoked, so that nothing else would ever tell.
                 if not any(it.maybe_done for it in earlier):
                     return _told(error, f" {self._still_alive()}")
-                words = "the token is gone"
+                words = _("the token is gone")
             except ConvaiTokensError as error:
                 earlier.append(error)
                 continue
             if not earlier:
-                return ok(f"Revoked. Convai's answer: {words}.")
+                return ok(_("Revoked. Convai's answer: %s.") % words)
             remedy = REMEDIES.get(earlier[-1].code, UNEXPECTED)
-            return warning(f"Revoked, but a try before got {earlier[-1].describe()}", *remedy)
+            return warning(
+                _("Revoked, but a try before got %(describe)s")
+                % {"describe": earlier[-1].describe()},
+                *remedy,
+            )
         return _told(earlier[-1], f" {self._still_alive()}")
 
     def revoke_interrupted(self) -> Finding:
         """Return the finding for a revocation that was broken off."""
-        cause, fix = "The doctor was interrupted.", "Nothing to do: it ends by itself."
+        cause, fix = _("The doctor was interrupted."), _("Nothing to do: it ends by itself.")
         return failed(self._still_alive(), cause, fix)
 
     def _still_alive(self) -> str:
-        return (
-            f"The doctor's own token was NOT revoked: it lives until {self.ends:%H:%M} UTC. "
-            "Nobody has its value, which is forgotten now."
-        )
+        return _(
+            "The doctor's own token was NOT revoked: it lives until %(ends)s UTC. Nobody has "
+            "its value, which is forgotten now."
+        ) % {"ends": f"{self.ends:%H:%M}"}
 
 
 @contextmanager
@@ -175,12 +212,17 @@ def _lifetime(verb: str, ends: datetime, notes: list[str], longest: timedelta) -
     """Judge the time that Convai gave the token."""
     lives = ends - datetime.now(UTC)
     if notes:
-        cause = "The two clocks differ, or Convai has changed its answer."
-        fix = "If the step clock is ok, tell Convai's support; REVOKE_HORIZON must be long enough."
+        cause = _("The two clocks differ, or Convai has changed its answer.")
+        fix = _(
+            "If the step clock is ok, tell Convai's support; REVOKE_HORIZON must be long enough."
+        )
         return warning(f"{verb}, but: {' '.join(notes)}", cause, fix)
-    detail = f"{verb}; the token would live for {round(lives.total_seconds() / 60)} min."
+    detail = _("%(verb)s; the token would live for %(round)s min.") % {
+        "verb": verb,
+        "round": round(lives.total_seconds() / 60),
+    }
     if LIFETIME[0] <= lives <= longest:
         return ok(detail)
-    cause = "The clocks differ, or Convai has changed how long its tokens live."
-    fix = "If the step clock is ok, ask Convai; REVOKE_HORIZON must be longer than tokens live."
+    cause = _("The clocks differ, or Convai has changed how long its tokens live.")
+    fix = _("If the step clock is ok, ask Convai; REVOKE_HORIZON must be longer than tokens live.")
     return warning(detail, cause, fix)

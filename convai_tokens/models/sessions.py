@@ -23,7 +23,8 @@ ROW = tuple(map(OuterRef, ("pk", "user_id", "stack", "started_at")))
 class LearnerSessionQuerySet(models.QuerySet["LearnerSession"]):
     def open(self) -> LearnerSessionQuerySet:
         """Return the sessions that haven't ended."""
-        return self.filter(~Exists(EndOfSessions.of(*ROW)), ended_at=None)
+        # By the reason as well, which an index begins with: the open ones are few among millions.
+        return self.filter(~Exists(EndOfSessions.of(*ROW)), ended_at=None, end_reason="")
 
     def endable(self) -> LearnerSessionQuerySet:
         """Return the sessions that an end changes: open ones, and those that were last unseen."""

@@ -10,28 +10,33 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ... import __version__
 from ...doctor.examination import examine
-from ...doctor.step import Finding, Status, verdict
+from ...doctor.step import Finding, Status, failed, verdict
 from ..stopping import stop_signals
 
 EXIT = {Status.OK: 0, Status.WARNING: 1, Status.FAILED: 2}
 MARKS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILED: "✗", Status.SKIPPED: "-"}
 PLAIN_MARKS = {**MARKS, Status.OK: "+", Status.FAILED: "x"}  # for a terminal without UTF-8
 INDENT = " " * 29  # mark, name and milliseconds
-INTERRUPTED = Finding(
-    Status.FAILED,
-    "Interrupted before all steps were taken.",
-    "Ctrl-C, or a time limit of whatever runs the doctor.",
-    "Run it again, with more time: a Convai that hangs makes it take up to a minute.",
-    name="doctor",
-)
+
+
+def interrupted() -> Finding:
+    """Return what is told of a run that was broken off."""
+    finding = failed(
+        _("Interrupted before all steps were taken."),
+        _("Ctrl-C, or a time limit of whatever runs the doctor."),
+        _("Run it again, with more time: a Convai that hangs makes it take up to a minute."),
+    )
+    return replace(finding, name="doctor")
 
 
 @contextmanager
@@ -53,16 +58,16 @@ def logging_on_stderr() -> Iterator[None]:
 
 
 class Command(BaseCommand):
-    help = (
-        "Check the installation step by step, with a token of its own that is generated, extended "
-        "and revoked. Exit status: 0 all ok, 1 warnings, 2 something failed."
+    help = gettext_lazy(  # type: ignore[assignment] # Django prints it when it is asked
+        "Check the installation step by step, with a token of its own that is generated, "
+        "extended and revoked. Exit status: 0 all ok, 1 warnings, 2 something failed."
     )
     # What the checks find is a step's business; they must not keep the others from being taken.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="write one JSON document")
-        parser.add_argument("--offline", action="store_true", help="don't call Convai")
+        parser.add_argument("--json", action="store_true", help=_("write one JSON document"))
+        parser.add_argument("--offline", action="store_true", help=_("don't call Convai"))
 
     def handle(self, *args: Any, offline: bool, verbosity: int, **options: Any) -> None:
         findings: list[Finding] = []
@@ -83,7 +88,7 @@ class Command(BaseCommand):
             try:
                 examine(tell, offline=offline)
             except KeyboardInterrupt:
-                show(INTERRUPTED)
+                show(interrupted())
         status = verdict(findings)
         if options["json"]:
             self.stdout.write(json.dumps(_document(findings, status), indent=2))
@@ -109,9 +114,9 @@ class Command(BaseCommand):
         many = {kind: "s" for kind in (Status.WARNING,) if count[kind] > 1}
         counts = ", ".join(f"{count[it]} {it}{many.get(it, '')}" for it in Status if count[it])
         told = {
-            Status.OK: "All is well",
-            Status.WARNING: "It works, but needs attention",
-            Status.FAILED: "It needs mending",
+            Status.OK: _("All is well"),
+            Status.WARNING: _("It works, but needs attention"),
+            Status.FAILED: _("It needs mending"),
         }
         self.stdout.write(f"\n{self._mark(status)} {told[status]}: {counts}.", self._style(status))
 

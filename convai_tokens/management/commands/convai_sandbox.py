@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext_lazy
 
 from convai_sandbox.cli import UsageError, add_arguments, run
 
 
 class Command(BaseCommand):
-    help = "Serve a local stand-in for Convai's token API on a loopback port, until stopped."
+    help = gettext_lazy(  # type: ignore[assignment] # Django prints it when it is asked
+        "Serve a local stand-in for Convai's token API on a loopback port, until stopped."
+    )
     # It needs neither a database nor a working configuration of the site.
     requires_system_checks = []
 

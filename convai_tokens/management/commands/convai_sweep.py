@@ -11,6 +11,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ...convai.client import MAX_THREADS
 from ...lifecycle.sweep import SweepReport, count_owed, sweep
@@ -25,7 +27,7 @@ CLEAR = "\r\033[K"  # back to the start of a terminal's line, and empty it
 def positive(text: str) -> int:
     """Return a whole number above 0, for argparse."""
     if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
+        raise ArgumentTypeError(_("%(text)r is not a whole number above 0") % {"text": text})
     return int(text)
 
 
@@ -33,7 +35,10 @@ def calls_at_once(text: str) -> int:
     """Return a whole number from 1 to what a process may call at once, for argparse."""
     number = positive(text)
     if number > MAX_THREADS:
-        raise ArgumentTypeError(f"{number} is more than {MAX_THREADS}; run several processes")
+        raise ArgumentTypeError(
+            _("%(number)s is more than %(max_threads)s; run several processes")
+            % {"number": number, "max_threads": MAX_THREADS}
+        )
     return number
 
 
@@ -46,9 +51,9 @@ def pause(seconds: int, stopped: Callable[[], bool]) -> bool:
 
 
 class Command(BaseCommand):
-    help = (
-        "Revoke at Convai what is owed, mark what expired or died, and purge what is older than "
-        "RETENTION. Safe to run in any number of processes at the same time."
+    help = gettext_lazy(  # type: ignore[assignment] # Django prints it when it is asked
+        "Revoke at Convai what is owed, mark what expired or died, and purge what is older "
+        "than RETENTION. Safe to run in any number of processes at the same time."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -58,15 +63,15 @@ class Command(BaseCommand):
             nargs="?",
             const=10,
             metavar="SECONDS",
-            help="sweep again and again, this many seconds apart (10), until stopped",
+            help=_("sweep again and again, this many seconds apart (10), until stopped"),
         )
         parser.add_argument(
-            "--workers", type=calls_at_once, default=8, help="calls to Convai at once (8)"
+            "--workers", type=calls_at_once, default=8, help=_("calls to Convai at once (8)")
         )
 
     def handle(self, *args: Any, watch: int | None, workers: int, **options: Any) -> None:
         if watch:
-            self.stdout.write(f"Sweeping every {watch} s, until stopped.")
+            self.stdout.write(_("Sweeping every %(watch)s s, until stopped.") % {"watch": watch})
         with stop_signals() as stopped:
             report = self._sweep(workers, stopped, quiet=bool(watch))
             while watch and not pause(0 if report.more else watch, stopped):
@@ -74,8 +79,11 @@ class Command(BaseCommand):
                 report = self._sweep(workers, stopped, quiet=True)
         if report.failed and not watch:
             raise CommandError(
-                f"{report.failed} steps met an error of the database, which is in the log. "
-                "Nothing is lost: mend it, and sweep again."
+                _(
+                    "%(failed)s steps met an error of the database, which is in the log. "
+                    "Nothing is lost: mend it, and sweep again."
+                )
+                % {"failed": report.failed}
             )
 
     def _sweep(self, workers: int, stopped: Callable[[], bool], *, quiet: bool) -> SweepReport:

@@ -213,12 +213,12 @@ def test_dumpdata_shows_no_token_value() -> None:
 
 
 @pytest.mark.parametrize("address", [*LISTS, f"{TOKENS}?q=learner", f"{SESSIONS}?q=learner"])
-def test_a_list_costs_as_many_queries_for_60_rows_as_for_one(
+def test_a_list_costs_as_many_queries_for_120_rows_as_for_60(
     administrator: Client, address: str
 ) -> None:
     counts = []
-    for rows in [1, 59]:
-        for _number in range(rows):
+    for _round in range(2):
+        for _number in range(60):
             make_token()
         administrator.get(address)  # fills the cache of content types
         with CaptureQueriesContext(connection) as queries:

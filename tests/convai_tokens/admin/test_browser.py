@@ -183,3 +183,28 @@ def test_nothing_stands_in_the_way_of_somebody_who_cannot_see(
     found["confirmation"] = violations(staff.browser)
 
     assert {page: what for page, what in found.items() if what} == {}
+
+
+def test_a_german_administrator_reads_german(
+    staff: Staff, convai: Any, learner: Any, log_in: Any, settings: Any
+) -> None:
+    settings.LANGUAGE_CODE = "de"
+    get_user_model().objects.create_superuser("administrator", password=PASSWORD)
+    log_in(device="Station 3")
+    note_pass(0)
+    staff.log_in("administrator")
+
+    staff.open(OVERVIEW)
+    assert "Convai-Tokens funktionieren." in staff.text()
+    assert "1 lebendes Token, gehalten von 1 Sitzung." in staff.text()
+    assert violations(staff.browser) == []
+    staff.click("a[href$='?state=live']")
+    assert "Station 3 · session" in staff.rows()[0]
+    staff.click("#result_list .field-learner a")
+    assert "Anmeldung an Station 3 (session), Token erzeugt" in staff.text()
+    staff.open(SESSIONS)
+    staff.choose("Ausgewählte Sitzungen beenden")
+    assert "Die ausgewählten Lernsitzungen beenden?" in staff.text()
+    staff.click("#content form [type=submit]")
+    assert staff.text(".messagelist") == "1 Lernsitzung wurde beendet."
+    assert "Vom Personal beendet" in staff.rows()[0]

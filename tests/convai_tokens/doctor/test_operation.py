@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from convai_tokens.doctor import installation
+from convai_tokens.doctor import operation
 from convai_tokens.doctor.step import (
     Status,
 )
@@ -28,7 +28,7 @@ from tests.convai_tokens.doctor.findings import (
 
 @pytest.mark.django_db
 def test_nothing_owed_is_ok() -> None:
-    assert installation.owed().detail == "Revocations owed: 0."
+    assert operation.owed().detail == "Revocations owed: 0."
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_is_owed_is_judged_by_its_age(
     make_owed(token_row, owed_since=utc_now() - age, last_error="convai_timeout: No answer.")
     make_owed(token_row)
 
-    finding = installation.owed()
+    finding = operation.owed()
 
     assert finding.status is status
     assert finding.detail.startswith("Revocations owed: 2, the oldest for ")
@@ -59,7 +59,7 @@ def test_what_is_owed_tells_when_its_next_try_is(token_row: MakeToken) -> None:
     later = utc_now() + timedelta(minutes=40)
     make_owed(token_row, owed_since=ago(hours=1), next_attempt_at=later)
 
-    assert "Its next try is in 40 min." in installation.owed().detail
+    assert "Its next try is in 40 min." in operation.owed().detail
 
 
 def test_what_is_owed_beyond_the_horizon_is_no_matter_of_zero_seconds(
@@ -67,7 +67,7 @@ def test_what_is_owed_beyond_the_horizon_is_no_matter_of_zero_seconds(
 ) -> None:
     make_owed(token_row, owed_since=ago(hours=28))
 
-    finding = installation.owed()
+    finding = operation.owed()
 
     assert finding.status is FAILED
     assert "raise REVOKE_HORIZON" in finding.fix
@@ -76,12 +76,12 @@ def test_what_is_owed_beyond_the_horizon_is_no_matter_of_zero_seconds(
 def test_tokens_that_were_given_up_of_late_are_counted(
     token_row: MakeToken,
 ) -> None:
-    before = installation.given_up()
+    before = operation.given_up()
     for kind, days in (("lapsed", 1), ("lapsed", 6), ("lapsed", 8), ("unknown", 2)):
         token = token_row("", status=kind)
         TokenEvent.objects.create(session=token.session, token=token, kind=kind, at=ago(days=days))
 
-    finding = installation.given_up()
+    finding = operation.given_up()
 
     assert before.status is OK
     assert finding.status is WARNING
@@ -90,15 +90,15 @@ def test_tokens_that_were_given_up_of_late_are_counted(
 
 
 def test_a_cache_of_one_process_is_a_warning() -> None:
-    assert installation.cache().status is WARNING
-    assert names_a_remedy(installation.cache())
+    assert operation.cache().status is WARNING
+    assert names_a_remedy(operation.cache())
 
 
 @pytest.mark.usefixtures("shared_cache")
 def test_a_shared_cache_is_ok_and_keeps_nothing_of_the_doctor(tmp_path: Any) -> None:
     before = sorted(tmp_path.iterdir())
 
-    finding = installation.cache()
+    finding = operation.cache()
 
     assert finding.status is OK
     assert sorted(tmp_path.iterdir()) == before
@@ -109,7 +109,7 @@ def test_a_cache_that_is_down_fails_without_its_address(settings: Any) -> None:
         "default": {"BACKEND": "tests.convai_tokens.doctor.caches.BrokenCache", "LOCATION": ""}
     }
 
-    findings = [run_step(installation.cache), run_step(installation.sweep)]
+    findings = [run_step(operation.cache), run_step(operation.sweep)]
 
     assert [finding.status for finding in findings] == [FAILED, FAILED]
     assert all(names_a_remedy(finding) for finding in findings)
@@ -121,7 +121,7 @@ def test_a_cache_that_keeps_nothing_fails(settings: Any) -> None:
         "default": {"BACKEND": "tests.convai_tokens.doctor.caches.SilentCache", "LOCATION": ""}
     }
 
-    finding = installation.cache()
+    finding = operation.cache()
 
     assert finding.status is FAILED
     assert "keeps nothing" in finding.detail
@@ -144,7 +144,7 @@ def test_the_sweep_is_judged_by_when_it_came_to_its_end(
         note_pass(0)
         ProcessState.objects.update(at=utc_now() - age)
 
-    finding = installation.sweep()
+    finding = operation.sweep()
 
     assert finding.status is status
     assert ("convai_sweep" in finding.fix) == (status is not OK)
@@ -154,7 +154,7 @@ def test_the_sweep_is_judged_by_when_it_came_to_its_end(
 def test_a_sweep_of_which_each_pass_fails_is_told() -> None:
     note_pass(2)
 
-    finding = installation.sweep()
+    finding = operation.sweep()
 
     assert finding.status is FAILED
     assert "Each pass fails in 2 steps" in finding.detail
@@ -175,7 +175,7 @@ def test_revocations_that_nobody_claims_say_that_the_sweep_is_not_running(
 ) -> None:
     make_owed(token_row, **{name: ago(minutes=minutes) for name, minutes in fields.items()})
 
-    finding = installation.overdue(swept)
+    finding = operation.overdue(swept)
 
     assert finding.status is status
     assert ("isn't running" in finding.cause) == (status is FAILED)
@@ -185,4 +185,4 @@ def test_revocations_that_nobody_claims_say_that_the_sweep_is_not_running(
     ("seconds", "words"), [(40, "40 s"), (720, "12 min"), (18000, "5 h"), (259200, "3 days")]
 )
 def test_ages_are_told_in_words(seconds: int, words: str) -> None:
-    assert installation._age(timedelta(seconds=seconds)) == words
+    assert operation._age(timedelta(seconds=seconds)) == words
