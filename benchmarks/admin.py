@@ -27,6 +27,7 @@ SLACK = 2.0  # ms; below that a page's time says nothing
 ROUNDS = 9
 FEW = 1_000
 USERS = 20_000
+EVENTS_OF_LOGIN = 5  # started, generated, ended, owed, revoked
 
 ADMIN = "/admin/convai_tokens/"
 SESSIONS, TOKENS, EVENTS = ADMIN + "learnersession/", ADMIN + "convaitoken/", ADMIN + "tokenevent/"
@@ -137,7 +138,7 @@ def serve(tokens: int) -> None:
 
     from convai_tokens.lifecycle.sweep import sweep
 
-    from .audit_rows import fill
+    from .audit_rows import bytes_of_rows, fill
 
     call_command("migrate", verbosity=0)
     known = fill(tokens, USERS)
@@ -147,6 +148,9 @@ def serve(tokens: int) -> None:
     print(json.dumps(known), flush=True)
     for line in sys.stdin:
         page = line.strip()
+        if page == "sizes":
+            print(json.dumps(bytes_of_rows()), flush=True)
+            continue
         with CaptureQueriesContext(connection) as queries:
             began = time.perf_counter()
             if page == "sweep":
@@ -188,6 +192,11 @@ def main() -> int:
             bad += not fits
             row = f"{times[0]:7.1f} ms {times[1]:7.1f} ms  x {ratio:.2f}  {queries[0]} {queries[1]}"
             print(f"{name:42} {row}{'' if fits else '  <--'}", flush=True)
+        of_rows = many.ask("sizes")
+    session, token, event = of_rows.values()
+    print("bytes of a row with its indexes:", {name: round(it) for name, it in of_rows.items()})
+    login = session + token + EVENTS_OF_LOGIN * event
+    print(f"bytes of a login with {EVENTS_OF_LOGIN} events: {login:.0f}")
     return int(bool(bad))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-OPEN = 5_000  # sessions that are open, each with a live token
+OPEN = 250  # sessions that are open, each with a live token, on both sites
 OWED = 200
 HEAVY, HEAVY_OF_FEW = 5_000, 60  # tokens of the latest session, in addition
 DAYS_OF_MILLIONS = 170  # for five million tokens; of fewer the history is as much shorter
@@ -174,9 +174,9 @@ def statements(sql: Postgresql | Mariadb, sessions: int, tokens: int, users: int
             {sql.text("", "n", 40)}, ''
         FROM {sql.series(events)}"""
     yield f"""
-        INSERT INTO convai_tokens_tokenevent (session_id, kind, at, actor_name, detail, mac,
-            forgotten)
-        SELECT {sql.uuid(str(sessions))}, 'extended', {sql.now}, '', '',
+        INSERT INTO convai_tokens_tokenevent (session_id, token_id, kind, at, actor_name, detail,
+            mac, forgotten)
+        SELECT {sql.uuid(str(sessions))}, {tokens}, 'extended', {sql.now}, '', '',
             {sql.text("", "n", 40)}, ''
         FROM {sql.series(3 * heavy)}"""
     # As if the sweep had tied and counted all of it.
@@ -188,3 +188,24 @@ def statements(sql: Postgresql | Mariadb, sessions: int, tokens: int, users: int
         INSERT INTO convai_tokens_eventcount (hour, kind, count)
         VALUES ({sql.now}, 'generated', 1)"""
     yield from sql.after
+
+
+def bytes_of_rows() -> dict[str, float]:
+    """Return what a row of each table takes, its share of the indexes included."""
+    from django.db import connection
+
+    from convai_tokens.models import ConvaiToken, LearnerSession, TokenEvent
+
+    sizes = {}
+    for model in (LearnerSession, ConvaiToken, TokenEvent):
+        table = model._meta.db_table
+        statement = f"SELECT pg_total_relation_size('{table}')"
+        if connection.vendor == "mysql":
+            statement = (
+                "SELECT data_length + index_length FROM information_schema.tables "
+                f"WHERE table_schema = database() AND table_name = '{table}'"
+            )
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            sizes[str(model._meta.verbose_name)] = cursor.fetchone()[0] / model.objects.count()
+    return sizes

@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 
 from ..models import ConvaiToken, LearnerSession, TokenEvent
 
-CAP = 1_000  # rows of each kind that are found, the newest
+CAP = 400  # rows of each kind that are found, the newest
 USERS = 100  # that a text may name
 FINGERPRINT = re.compile(r"[0-9a-f]{4,12}")
 
