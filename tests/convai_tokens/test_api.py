@@ -251,7 +251,14 @@ PUBLIC = {
     "convai_tokens.exceptions": ["ConvaiTokensError", "ErrorCode"],
     "convai_tokens.middleware": ["ConvaiTokenMiddleware"],
     "convai_tokens.models": ["ConvaiToken", "LearnerSession", "TokenEvent"],
-    "convai_tokens.payloads": ["LoginBlock", "end_user", "everybody", "flat", "nested"],
+    "convai_tokens.payloads": [
+        "LoginBlock",
+        "end_user",
+        "everybody",
+        "flat",
+        "nested",
+        "pseudonymous_end_user",
+    ],
     "convai_tokens.secret": ["Secret"],
     "convai_tokens.signals": [
         "token_extended",

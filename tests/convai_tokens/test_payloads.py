@@ -27,6 +27,7 @@ from convai_tokens.payloads import (
     issued_block,
     named_end_user,
     nested,
+    pseudonymous_end_user,
     retry_after,
 )
 from convai_tokens.secret import Secret
@@ -291,3 +292,16 @@ def test_an_id_of_zero_is_no_blank(ada: Any, convai_settings: ConvaiSettings) ->
     convai_settings(END_USER=lambda user: (0, "Ada"))
 
     assert named_end_user(ada) == ("0", "Ada")
+
+
+def test_a_pseudonym_is_stable_tells_users_apart_and_names_nobody(
+    learner: Any, make_user: Any, settings: Any
+) -> None:
+    other = make_user("second", first_name="Anna", last_name="Alpha")
+    first, name = pseudonymous_end_user(learner)
+
+    assert (first, name) == pseudonymous_end_user(learner)
+    assert pseudonymous_end_user(other)[0] != first
+    assert (len(first), name) == (32, "Learner")
+    settings.SECRET_KEY = "another" * 8
+    assert pseudonymous_end_user(learner)[0] != first
