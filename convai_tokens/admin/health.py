@@ -31,6 +31,7 @@ class Finding:
     level: str
     text: str
     action: str = ""
+    state: str = ""  # of the tokens that it is about, as their list filters them
 
 
 def findings() -> list[Finding]:
@@ -59,14 +60,14 @@ def _convai() -> Finding:
     paused = [it for it in open_breakers() if it.at > since]
     generating = [it for it in paused if it.part == ProcessPart.GENERATING]
     if not paused:
-        return Finding(OK, _("No process of the site holds Convai for down."))
+        return Finding(OK, _("No process of the site has stopped calling Convai."))
     first = paused[-1].at
     ago = period(datetime.now(UTC) - first)
     count = len(generating or paused)
     if generating:
         text = ngettext(
-            "%(count)d process holds Convai for down, since %(ago)s: its logins get no token.",
-            "%(count)d processes hold Convai for down, the first since %(ago)s: their logins get "
+            "%(count)d process stopped calling Convai %(ago)s ago: its logins get no token.",
+            "%(count)d processes stopped calling Convai, the first %(ago)s ago: their logins get "
             "no token.",
             count,
         )
@@ -96,7 +97,7 @@ def _failures() -> Finding:
     latest = failed.order_by("-generated_at").values_list("last_error", flat=True).first()
     text = _("Within the last hour %(good)d tokens were given, %(bad)d failed.") % numbers
     action = _("The latest error: %s") % (latest or "-")
-    return Finding(BAD if bad > good else ATTENTION, text, action)
+    return Finding(BAD if bad > good else ATTENTION, text, action, "failed")
 
 
 def _sweep() -> Finding:
@@ -128,9 +129,9 @@ def _owed() -> Finding:
         count,
     ) % {"count": count, "age": period(age)}
     if age <= OWED_LONG:
-        return Finding(OK, text)
+        return Finding(OK, text, state="owed")
     action = _("The oldest one's last answer: %s") % (oldest.last_error or _("it was not tried"))
-    return Finding(ATTENTION, text, action)
+    return Finding(ATTENTION, text, action, "owed")
 
 
 def _shut() -> Finding:
@@ -144,7 +145,7 @@ def _shut() -> Finding:
         count,
     )
     action = _("Put the key back at the end of ENCRYPTION_KEYS (a former SECRET_KEY counts).")
-    return Finding(BAD, text % count, action)
+    return Finding(BAD, text % count, action, "owed-shut")
 
 
 def _lapsed() -> Finding:
@@ -158,4 +159,4 @@ def _lapsed() -> Finding:
         count,
     )
     action = _("After a long outage: nothing, they have expired. Else see the tokens' last errors.")
-    return Finding(ATTENTION, text % count, action)
+    return Finding(ATTENTION, text % count, action, "lapsed")

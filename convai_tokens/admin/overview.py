@@ -16,6 +16,7 @@ from .charts import charts
 from .filters import TokenState
 from .health import capped, findings, headline
 from .shown import VIEWS, may, when
+from .words import OVERVIEW
 
 if TYPE_CHECKING:
     from .base import ReadOnlyAdmin
@@ -42,8 +43,8 @@ def overview(page: ReadOnlyAdmin[Any], request: HttpRequest) -> HttpResponse:
         "now": when(datetime.now(UTC)),
         "live": capped(live),
         "holders": capped(sessions),
-        "live_address": f"{tokens}?state=live",
-        "owed_address": f"{tokens}?state=owed",
+        "tokens_address": tokens,
+        "words": OVERVIEW,
         "charts": charts(),
         "orders": [
             (order, when(order.at), when(order.finished_at) if order.finished_at else "")

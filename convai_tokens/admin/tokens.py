@@ -90,7 +90,7 @@ def state(token: ConvaiToken) -> SafeString:
     shown = badge(token.get_status_display(), BADGES[token.status])
     left = time_left(token)
     if left is not None:
-        return format_html("{} {}", shown, left)
+        return format_html("{} {}", shown, gettext("%s left") % left)
     if token.status == TokenStatus.ACTIVE:  # the sweep hasn't marked it yet
         return badge(gettext("expired"), BADGES[TokenStatus.EXPIRED])
     if token.status == TokenStatus.REVOKING and token.owed_since:

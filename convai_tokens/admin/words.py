@@ -56,7 +56,16 @@ EVENT: Words = [
         _("session seen again"),
         _("It counted as over, since nobody had seen it for a day, and then it asked for a token."),
     ),
-    (_("change of many ordered"), _("Staff chose more rows than fit into a request.")),
+    (_("order for many rows"), _("Staff chose more rows than fit into a request.")),
+    *STATUSES,
+]
+OVERVIEW: Words = [
+    (
+        _("sweep"),
+        _("The process that asks Convai again and again for what is owed, every few seconds."),
+    ),
+    (_("live"), _("Convai accepts the token: it is active, and its time isn't over.")),
+    *SESSION[:1],
     *STATUSES,
 ]
 WORDS: dict[type[Model], Words] = {LearnerSession: SESSION, ConvaiToken: TOKEN, TokenEvent: EVENT}

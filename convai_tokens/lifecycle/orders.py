@@ -43,7 +43,8 @@ def order(
     )
     with transaction.atomic(using=database()):
         made.save(using=database())
-        detail = f"Order {made.pk}, {kind.value}: {found}, {conditions}"[:240]
+        of = ", ".join(f"{name}={value}" for name, value in conditions.items()) or "all"
+        detail = f"Order {made.pk} to {kind.value} {found}: {of}"[:240]
         record(EventKind.ORDERED, detail=detail, actor=actor)
     return made
 

@@ -60,7 +60,7 @@ class EventKind(models.TextChoices):
     FAILED = "failed", _("failed")
     UNKNOWN = "unknown", _("unknown")
     # Of the audit itself, and so of no session.
-    ORDERED = "ordered", _("change of many ordered")
+    ORDERED = "ordered", _("order for many rows")
     EXPORTED = "exported", _("exported")
     FORGOTTEN = "forgotten", _("person forgotten")
     PURGED = "purged", _("old events purged")

@@ -26,6 +26,7 @@ from tests.convai_tokens.admin.rows import (
     TOKENS,
     act,
     listed,
+    make_session,
     make_token,
     staff_client,
 )
@@ -249,3 +250,27 @@ def test_a_list_that_is_cut_off_says_so(auditor: Client, monkeypatch: pytest.Mon
     monkeypatch.setattr(base, "COUNT_CAP", 2)
 
     assert "At least 2 match" in auditor.get(TOKENS).content.decode()
+
+
+@pytest.mark.parametrize("address", LISTS)
+@pytest.mark.parametrize("order", ["2", "-3", "1.0", "99", "x", "-"])
+def test_an_order_that_no_header_offers_is_ignored(
+    auditor: Client, address: str, order: str
+) -> None:
+    for number in range(3):
+        make_token(value=f"value-{number}")
+
+    assert listed(auditor.get(f"{address}?o={order}")) == listed(auditor.get(address))
+
+
+@pytest.mark.parametrize(("address", "column"), [(SESSIONS, 0), (TOKENS, 4), (LISTS[2], 0)])
+def test_the_order_that_a_header_offers_is_an_indexs_from_either_end(
+    auditor: Client, address: str, column: int
+) -> None:
+    for number in range(3):
+        make_token(make_session(), value=f"value-{number}")
+
+    forwards = listed(auditor.get(f"{address}?o={column}"))
+
+    assert forwards == listed(auditor.get(f"{address}?o=-{column}"))[::-1]
+    assert forwards == listed(auditor.get(address))[::-1]

@@ -57,6 +57,15 @@ def test_it_says_whether_it_works_and_who_holds_live_tokens(auditor: Client) -> 
     assert f'href="{TOKENS}?state=live"' in content
 
 
+def test_what_is_wrong_leads_to_the_tokens_that_it_is_about(auditor: Client) -> None:
+    make_token(status="revoking", last_error="seal_broken: No key opens it.")
+
+    content = auditor.get(OVERVIEW).content.decode()
+
+    assert f'<a href="{TOKENS}?state=owed-shut">Show them</a>' in content
+    assert "What do these words mean?" in content
+
+
 def test_an_order_is_shown_with_how_far_it_is(auditor: Client, make_user: Any) -> None:
     assert "Orders of staff" not in auditor.get(OVERVIEW).content.decode()
     order(OrderKind.END, {}, 2400, make_user("<teacher>"))

@@ -66,7 +66,7 @@ def test_the_token_list_tells_how_each_token_stands(auditor: Client) -> None:
     # The rows come newest first, so that the last one read is the active token.
     assert text["mark"] == fingerprint(Secret("active-one"))
     assert text["learner"] == "learner"
-    assert re.fullmatch(r"active 0:29:5\d", text["state"])
+    assert re.fullmatch(r"active 0:29:5\d left", text["state"])
     assert text["why"] == "-"
     assert text["generated"].endswith(f"{timezone.localtime():%Z}")
     assert text["place"] == "kiosk-3 · knox"
