@@ -56,8 +56,8 @@ def suite(session: nox.Session, *options: str, **environment: str) -> None:
         *("python", "manage.py", "makemigrations", "--check", "--dry-run"),
         env={"DJANGO_DEBUG": "1", "CONVAI_API_KEY": "unused"},
     )
-    # The crash reporters take a minute, and `make test` has tried them.
-    apart = ["--ignore=tests/reporters"]
+    # The crash reporters and the browser take minutes, and `make test` has tried them.
+    apart = ["--ignore=tests/reporters", "-m", "not browser"]
     if environment.get("USE_TZ") == "0":  # the stacks' sites have settings of their own
         apart.append("--ignore=tests/stacks/test_matrix.py")
     session.run("python", *PYTEST, *apart, *options, *session.posargs, env=environment)
@@ -70,7 +70,6 @@ def tests(session: nox.Session) -> None:
     Once as a site without time zones, whose clock isn't UTC.
     """
     session.install("-r", "requirements-dev.txt")
-    session.install("--no-deps", "-r", "requirements-axe.txt")
     suite(session, USE_TZ="0" if session.python == "3.12" else "1")
 
 
@@ -137,7 +136,7 @@ def on_database(session: nox.Session, url: str) -> None:
     why = session.run(*reach, env=database, external=True, silent=True, success_codes=[0, 1])
     if why:
         missing(session, str(why).strip())
-    apart = [f"--ignore=tests/{name}" for name in NO_DATABASE]
+    apart = [*(f"--ignore=tests/{name}" for name in NO_DATABASE), "-m", "not browser"]
     session.run(PYTHON, *PYTEST, *apart, *session.posargs, env=database, external=True)
     # What must hold whatever the site's settings: without time zones too.
     without = {**database, "USE_TZ": "0"}
