@@ -129,7 +129,7 @@ def statements(sql: Postgresql | Mariadb, sessions: int, tokens: int, users: int
     is_open, is_live = f"n > {sessions - lively}", f"n > {tokens - 2 * lively} AND n % 2 = 0"
     last = tokens - 2 * lively
     is_owed = f"n BETWEEN {last - min(OWED, tokens // 10)} AND {last}"
-    usual = f"n > {sessions - USUAL_SESSIONS} THEN {USUAL}"
+    usual = f"n BETWEEN {sessions - USUAL_SESSIONS} AND {sessions - 1} THEN {USUAL}"
     user = f"CASE WHEN {usual} WHEN n % {BUSY} = 0 THEN 1 ELSE n % {users} + 1 END"
     yield from sql.before
     yield f"""

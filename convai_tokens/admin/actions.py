@@ -95,7 +95,8 @@ class ConfirmedAction(Generic[Row]):
 
     def _count(self, selected: QuerySet[Row]) -> int:
         """Return how many rows are affected, up to a cap."""
-        return selected.filter(self.affected).order_by()[:COUNT_CAP].count()
+        affected = selected.using(database()).filter(self.affected)
+        return affected.order_by()[:COUNT_CAP].count()
 
     def _order(
         self, page: ReadOnlyAdmin[Row], request: HttpRequest, count: int, actor: AbstractBaseUser

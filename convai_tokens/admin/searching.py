@@ -12,11 +12,11 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
-from django.db.models import CharField, F, Model, Q, QuerySet
+from django.db.models import CharField, F, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..models import ConvaiToken, LearnerSession, TokenEvent
+from ..models import ConvaiToken, LearnerSession, TokenEvent, database
 
 CAP = 400  # rows of each kind that are found, the newest
 USERS = 100  # that a text may name
@@ -40,12 +40,10 @@ class Found:
         found.users = list(_users(term).values_list("pk", flat=True)[:USERS])
         sessions = LearnerSession.objects.values_list("pk", flat=True)
         theirs = sessions.filter(user__in=found.users).order_by("-started_at", "-pk")
-        named = sessions.filter(begins_with(LearnerSession, "username", term)).order_by()
+        named = sessions.filter(begins_with("username", term)).order_by()
         found.sessions = [*dict.fromkeys([*theirs[:CAP], *named[:CAP]])][:CAP]
         if FINGERPRINT.fullmatch(term.lower()):
-            marked = ConvaiToken.objects.filter(
-                begins_with(ConvaiToken, "fingerprint", term.lower())
-            )
+            marked = ConvaiToken.objects.filter(begins_with("fingerprint", term.lower()))
             found.tokens = list(marked.order_by().values_list("pk", flat=True)[:CAP])
         acted = TokenEvent.objects.filter(actor__isnull=False)
         by = Q(actor__in=found.users) | Q(actor_name__startswith=term)
@@ -71,14 +69,14 @@ class Found:
         return told
 
 
-def begins_with(model: type[Model], name: str, text: str) -> Q:
+def begins_with(name: str, text: str) -> Q:
     """Return the condition that a column begins with the text, in a way that an index answers.
 
     MariaDB compares it as binary text, which no index has: so by a range as well. PostgreSQL orders
     texts by the rules of a language, which no prefix follows; its index is made for prefixes.
     """
     begins = Q(**{f"{name}__startswith": text})
-    if connections[model.objects.db].vendor == "postgresql":  # type: ignore[attr-defined]
+    if connections[database()].vendor == "postgresql":
         return begins
     return begins & Q(**{f"{name}__gte": text, f"{name}__lte": f"{text}\uffff"})
 
