@@ -157,6 +157,8 @@ def test_no_page_shows_a_secret(administrator: Client, pages: list[str]) -> None
             page = act(administrator, address, action, row, **confirmed)
             contents.append(page.content.decode())
     contents += [administrator.get(page).content.decode() for page in ["/admin/", *histories]]
+    told = [f"{SESSIONS}overview/", f"{SESSIONS}story/?user={session.user_id}"]
+    contents += [administrator.get(page).content.decode() for page in told]
 
     assert LogEntry.objects.count() == 2
     entries = LogEntry.objects.values_list("object_repr", "change_message")
