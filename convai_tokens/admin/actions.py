@@ -31,7 +31,7 @@ from ..lifecycle.orders import order
 from ..models import EventKind, OrderKind, database
 from .base import COUNT_CAP, ReadOnlyAdmin, Row
 from .filters import conditions_of
-from .shown import dash
+from .shown import CRUMBS, dash
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -123,6 +123,7 @@ class ConfirmedAction(Generic[Row]):
         request.current_app = page.admin_site.name
         context = {
             **page.admin_site.each_context(request),
+            **CRUMBS,
             "opts": page.opts,
             "title": self.question,
             "consequence": self.consequence,

@@ -15,7 +15,7 @@ from ..models import ConvaiToken, StaffOrder
 from .charts import charts
 from .filters import TokenState
 from .health import capped, findings, headline
-from .shown import VIEWS, may, when
+from .shown import CRUMBS, VIEWS, may, when
 from .words import OVERVIEW
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def overview(page: ReadOnlyAdmin[Any], request: HttpRequest) -> HttpResponse:
     tokens = reverse(f"{page.admin_site.name}:convai_tokens_convaitoken_changelist")
     context = {
         **page.admin_site.each_context(request),
+        **CRUMBS,
         "opts": page.opts,
         "title": _("Overview"),
         "media": page.media,

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import django
 from django.contrib import admin
 from django.contrib.admin.options import BaseModelAdmin
 from django.db.models import Model
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 NAME_LENGTH = 28  # characters of a name in a list
 VIEWS = ("view_learnersession", "view_convaitoken", "view_tokenevent")
+
+# How Django's own pages show where one is.
+CRUMBS = {"crumbs_in_list": django.VERSION >= (6, 1)}
 
 # What a badge's colour stands for; its words say it too.
 LIVE, OWED, BAD, DONE = "live", "owed", "bad", "done"

@@ -21,7 +21,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from ..models import EndReason, EventKind, LearnerSession, TokenEvent
-from .shown import VIEWS, may, page_of, period, state_of, zone_of
+from .shown import CRUMBS, VIEWS, may, page_of, period, state_of, zone_of
 
 if TYPE_CHECKING:
     from .base import ReadOnlyAdmin
@@ -72,6 +72,7 @@ def story(page: ReadOnlyAdmin[Any], request: HttpRequest) -> HttpResponse:
         user = get_user_model()._base_manager.filter(pk=whose["user"]).first()
     context = {
         **page.admin_site.each_context(request),
+        **CRUMBS,
         "opts": page.opts,
         "title": _("The story of %s") % name,
         "media": page.media,

@@ -12,7 +12,7 @@ from ..conf import app_settings
 from ..models import EventCount, TokenEvent, database
 
 HOUR = timedelta(hours=1)
-MARGIN = HOUR  # before the latest hour that was counted: transactions that were still open then
+MARGIN = timedelta(minutes=15)  # transactions that were open then have come to their end
 
 Stopped = Callable[[], bool]
 
@@ -20,20 +20,24 @@ Stopped = Callable[[], bool]
 def count_events(stopped: Stopped) -> int:
     """Count what was added since the last pass; return how many counts changed.
 
-    Every hour from a margin before the latest one that was counted is counted once more.
+    The latest hour that was counted is counted once more, and the one before it early in an hour.
     """
     latest = EventCount.primary.order_by("-hour").first()
-    kept = datetime.now(UTC) - app_settings.RETENTION
-    hour = latest.hour - MARGIN if latest else kept
+    now = datetime.now(UTC)
+    hour = min(latest.hour, _start(now - MARGIN)) if latest else now - app_settings.RETENTION
     changed = 0
     while not stopped():
         event = TokenEvent.primary.filter(at__gte=hour).order_by("at", "pk").only("at").first()
         if event is None:
             break
-        hour = event.at.replace(minute=0, second=0, microsecond=0)
+        hour = _start(event.at)
         changed += _count(hour)
         hour += HOUR
     return changed
+
+
+def _start(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _count(hour: datetime) -> int:

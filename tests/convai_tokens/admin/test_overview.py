@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from convai_tokens.admin.shown import CRUMBS
 from convai_tokens.lifecycle.orders import order
 from convai_tokens.lifecycle.processes import note_pass
 from convai_tokens.models import OrderKind
@@ -115,3 +116,17 @@ def permission(codename: str) -> Any:
     from django.contrib.auth.models import Permission
 
     return Permission.objects.get(codename=codename, content_type__app_label="auth")
+
+
+@pytest.mark.parametrize(
+    ("as_list", "mark"), [(True, '<ol class="breadcrumbs">'), (False, "&rsaquo;")]
+)
+def test_the_way_back_is_shown_as_this_django_shows_it(
+    auditor: Client, monkeypatch: pytest.MonkeyPatch, as_list: bool, mark: str
+) -> None:
+    monkeypatch.setitem(CRUMBS, "crumbs_in_list", as_list)
+
+    content = auditor.get(OVERVIEW).content.decode()
+
+    assert mark in content
+    assert f'<a href="{ADMIN}">Convai tokens</a>' in content
