@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -45,6 +45,7 @@ from .logins.session_bearers import borne_session
 from .logins.token_requests import open_for_request
 from .models import ConvaiToken, LearnerSession
 from .payloads import fields, issued_block, retry_after
+from .secret import Secret
 
 DEFAULT_RATE = "30/min"
 FORBIDDEN = (CredentialNotSupported, CrossSite, EndUserBlank, Impersonated, NotAllowed)
@@ -236,8 +237,26 @@ class TokenView(LearnerSessionView):
 
 
 class ExtendView(LearnerSessionView):
-    """``POST`` extends the newest live token of the session."""
+    """``POST`` extends the live token that the body names, or else the session's newest."""
 
     def post(self, request: Request) -> Response:
+        named = named_token(request)
         session, opener = self.learner_session()
-        return self.answer(extend(session, opener=opener, budget=app_settings.LOGIN_BUDGET))
+        budget = app_settings.LOGIN_BUDGET
+        return self.answer(extend(session, named=named, opener=opener, budget=budget))
+
+
+def named_token(request: Request) -> Secret | None:
+    """Return the ``apiAuthToken`` in a request's body, None where it names none.
+
+    Raises DRF's ``ParseError`` for a body that can't be read, or a value that is no text.
+    """
+    try:
+        data = request.data
+    except exceptions.UnsupportedMediaType:
+        return None
+    if not isinstance(data, Mapping) or "apiAuthToken" not in data:
+        return None
+    if not isinstance(data["apiAuthToken"], str):
+        raise exceptions.ParseError("apiAuthToken must be a text.")
+    return Secret(data["apiAuthToken"])

@@ -34,6 +34,7 @@ from ..models import (
     TokenStatus,
     database,
 )
+from ..secret import Secret
 from . import storing
 from .audit import record, send_on_commit
 from .ending import mark_for_revocation
@@ -158,18 +159,24 @@ def _record_failure(token: ConvaiToken, error: ConvaiTokensError) -> None:
 
 
 def extend(
-    session: LearnerSession, *, opener: Opener | None = None, budget: float | None = None
+    session: LearnerSession,
+    *,
+    named: Secret | None = None,
+    opener: Opener | None = None,
+    budget: float | None = None,
 ) -> Issued:
-    """Extend the newest live token of the session; the ``opener`` is who asks, and by what.
+    """Extend a live token of the session: the ``named`` one, or else the newest.
+
+    The ``opener`` is who asks, and by what.
 
     Raises ``SessionEnded``, ``NoLiveToken``, ``TokenGone``, ``TokenRejected``, ``SealBroken``,
     ``ConvaiUnavailable`` or ``ConvaiRefused``; and ``TransactionOpen``.
     """
     check_no_transaction()
-    token = _newest_live(session)
+    tokens = _live(session)
     if opener:
         check_opener(session, opener, is_new=False)
-    value = unseal(token.sealed, token.pk, token.session_id)
+    token, value = _chosen(tokens, named)
     client = get_client()
     try:
         with client.reserve(budget) as left:
@@ -197,7 +204,8 @@ def extend(
     return Issued(token, value, lifetime.expires_at, lifetime.clock_ahead)
 
 
-def _newest_live(session: LearnerSession) -> ConvaiToken:
+def _live(session: LearnerSession) -> list[ConvaiToken]:
+    """Return the session's live tokens, newest first; there is one at least."""
     if session._state.adding:
         raise NoLiveToken
     # durable: raises when the caller has a transaction open, since it would be open at Convai.
@@ -205,7 +213,19 @@ def _newest_live(session: LearnerSession) -> ConvaiToken:
         if not LearnerSession.primary.open().filter(pk=session.pk).exists():
             raise SessionEnded
         active = ConvaiToken.primary.filter(session=session, status=TokenStatus.ACTIVE)
-        token = active.order_by("-pk").first()
-    if token is None:
+        tokens = list(active.order_by("-pk"))
+    if not tokens:
         raise NoLiveToken
-    return token
+    return tokens
+
+
+def _chosen(tokens: list[ConvaiToken], named: Secret | None) -> tuple[ConvaiToken, Secret]:
+    """Return the token that has this value, or the newest if none is named, with its value."""
+    if named is None:
+        newest = tokens[0]
+        return newest, unseal(newest.sealed, newest.pk, newest.session_id)
+    for token in tokens:
+        value = unseal(token.sealed, token.pk, token.session_id)
+        if value == named:
+            return token, value
+    raise NoLiveToken

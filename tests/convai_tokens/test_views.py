@@ -51,6 +51,61 @@ def test_extending_moves_the_end_of_the_newest_token(
     assert token.extended_at is not None
 
 
+def test_extending_the_token_that_is_named_extends_that_one(
+    convai: Any, learner: Any, client: Client, log_in: Any
+) -> None:
+    convai.set(extend_by=86400)
+    first = log_in().json()["convai"]["apiAuthToken"]
+    client.post("/convai/token/")
+
+    body = {"apiAuthToken": first}
+    answer = client.post("/convai/token/extend/", body, content_type="application/json")
+
+    assert (answer.status_code, answer.json()["apiAuthToken"]) == (200, first)
+    counts = ConvaiToken.objects.order_by("pk").values_list("extend_count", flat=True)
+    assert list(counts) == [1, 0]
+
+
+def test_extending_a_token_that_is_not_this_sessions_is_answered_409(
+    convai: Any, learner: Any, make_user: Any, client: Client, log_in: Any
+) -> None:
+    make_user("second")
+    others = log_in(username="second", client=Client()).json()["convai"]["apiAuthToken"]
+    log_in()
+
+    for named in (others, "", "x" * 5000):
+        body = {"apiAuthToken": named}
+        answer = client.post("/convai/token/extend/", body, content_type="application/json")
+        assert answer.status_code == 409
+        assert answer.json()["error"]["code"] == "no_live_token"
+    assert not ConvaiToken.objects.exclude(extend_count=0).exists()
+
+
+@pytest.mark.parametrize("body", ['{"apiAuthToken": 7}', '{"apiAuthToken": null}', "{"])
+def test_what_names_no_token_in_a_way_that_can_be_read_is_answered_400(
+    convai: Any, learner: Any, client: Client, log_in: Any, body: str
+) -> None:
+    log_in()
+
+    answer = client.post("/convai/token/extend/", body, content_type="application/json")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "parse_error")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [("", "application/json"), ("[]", "application/json"), ("a text", "text/plain"), ("{}", "x/y")],
+)
+def test_a_body_that_names_no_token_extends_the_newest(
+    convai: Any, learner: Any, client: Client, log_in: Any, body: str, content_type: str
+) -> None:
+    log_in()
+
+    answer = client.post("/convai/token/extend/", body, content_type=content_type)
+
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize("body", ["expiration", "none", "no_content", "STATUS", "status"])
 def test_extending_works_in_whichever_way_convai_says_yes(
     convai: Any, learner: Any, client: Client, log_in: Any, body: str
