@@ -7,7 +7,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from rest_framework.request import Request
 
-from ..exceptions import CredentialNotSupported, NotAllowed
+from ..exceptions import CredentialNotSupported, Impersonated, NotAllowed
 from ..lifecycle.credential import Credential
 from ..lifecycle.opening import Opener, open_session, session_of
 from ..models import LearnerSession
@@ -28,13 +28,10 @@ def open_for_request(
     the login named a device, what ``open_session`` does, too.
     """
     http = http_request(request)
-    impersonator, device = None, ""
+    device = ""
     session_of_request: SessionBase | None = getattr(http, "session", None)
-    own = None
-    if credential.stack == SESSION_STACK:
-        own = borne_session(request) or session_of_request
-    if own is not None:
-        impersonator = impersonator_of(own, user)
+    own = _own_session(request, credential)
+    impersonator = impersonator_of(own, user)
     if not may_have_token(http, user):
         raise NotAllowed
     named_end_user(user)
@@ -49,3 +46,19 @@ def open_for_request(
         # Promise 3: not to be reached by the app's own ways, so it is refused, not mended.
         raise CredentialNotSupported
     return session, opener
+
+
+def check_not_impersonated(
+    request: HttpRequest | Request, user: AbstractBaseUser, credential: Credential
+) -> None:
+    """Raise ``Impersonated`` where somebody acts as the user, whatever the settings allow."""
+    if impersonator_of(_own_session(request, credential), user) is not None:
+        raise Impersonated
+
+
+def _own_session(request: HttpRequest | Request, credential: Credential) -> SessionBase | None:
+    """Return the Django session whose credential it is, None for a bearer's."""
+    if credential.stack != SESSION_STACK:
+        return None
+    own: SessionBase | None = getattr(http_request(request), "session", None)
+    return borne_session(request) or own
