@@ -50,7 +50,7 @@ def check_authentication_classes(
 
 def check_stacks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """W017: a login by a stack gets a token, and the endpoint doesn't know the learner."""
-    accepted = {name for _, lineage in _lineages() for name in lineage}
+    accepted = {name for _path, lineage in _lineages() for name in lineage}
     known: list[BearerStack | SessionBearer] = [*bearer_stacks(), *session_bearers()]
     return [
         Warning(

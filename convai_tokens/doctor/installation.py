@@ -123,7 +123,7 @@ def migrations() -> Finding:
     plan = executor.migration_plan(targets)
     if not plan:
         return ok(_("All applied to the database %(database)r.") % {"database": database()})
-    missing = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in plan)
+    missing = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _backwards in plan)
     cause = _("The app was installed or upgraded, and migrate has not been run since.")
     return failed(
         _("Not applied: %(missing)s.") % {"missing": missing}, cause, _("Run manage.py migrate.")

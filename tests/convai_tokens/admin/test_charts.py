@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -16,7 +18,8 @@ NOW = datetime(2026, 7, 2, 0, 30, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def _now() -> object:
+def _now(settings: Any) -> Iterator[None]:
+    settings.TIME_ZONE = "UTC"
     with time_machine.travel(NOW, tick=False):
         yield
 

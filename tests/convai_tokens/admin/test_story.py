@@ -17,6 +17,13 @@ from convai_tokens.models import EndReason, EventKind, LearnerSession
 from tests.convai_tokens.admin.rows import SESSIONS, VIEWS, make_session, make_token, staff_client
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _utc(settings: Any) -> None:
+    settings.TIME_ZONE = "UTC"
+
+
 STORY = SESSIONS + "story/"
 NINE = datetime(2026, 7, 1, 9, 0, tzinfo=UTC)
 

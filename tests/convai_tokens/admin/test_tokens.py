@@ -68,7 +68,7 @@ def test_the_token_list_tells_how_each_token_stands(auditor: Client) -> None:
     assert text["learner"] == "learner"
     assert re.fullmatch(r"active 0:29:5\d left", text["state"])
     assert text["why"] == "-"
-    assert text["generated"].endswith(f"{timezone.localtime():%Z}")
+    assert text["generated"].endswith(f"{timezone.localtime(utc_now()):%Z}")
     assert text["place"] == "kiosk-3 · knox"
     for shown in ["revocation owed</span> for 2 h", "not tried yet", "headset-9 · session"]:
         assert shown in content
