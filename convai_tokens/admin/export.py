@@ -18,6 +18,7 @@ from django.http import (
 
 from ..lifecycle.audit import record
 from ..lifecycle.exporting import FORMATS, exported
+from ..lifecycle.orders import without_people
 from ..models import EventKind
 from .shown import may
 
@@ -46,10 +47,7 @@ def export_view(
     except IncorrectLookupParameters:  # as the list itself answers it
         return HttpResponseRedirect("../../?e=1")
     name = str(page.opts.model_name)
-    filters = ", ".join(
-        "search" if key == "q" else f"{key}={value}" for key, value in sorted(request.GET.items())
-    )
-    detail = f"{name} as {file_format}" + (f", {filters}" if filters else "")
+    detail = f"{name} as {file_format}: {without_people(request.GET.dict())}"
     record(EventKind.EXPORTED, detail=detail[:240], actor=cast(AbstractBaseUser, request.user))
     response = StreamingHttpResponse(exported(rows, file_format), content_type=FORMATS[file_format])
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"

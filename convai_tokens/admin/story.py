@@ -91,9 +91,10 @@ def _sessions_of(request: HttpRequest) -> tuple[QuerySet[LearnerSession], dict[s
     sessions: Any = LearnerSession.objects.all()
     if "user" in whose:
         try:
-            return sessions.filter(user=whose["user"]), {"user": whose["user"]}
-        except (ValueError, ValidationError):
+            key = get_user_model()._meta.pk.clean(whose["user"], None)
+        except ValidationError:
             raise Http404 from None
+        return sessions.filter(user=key), {"user": whose["user"]}
     if "username" in whose:
         return sessions.filter(user=None, username=whose["username"]), whose
     raise Http404(_("Say whose story: ?user=<id> or ?username=<name>."))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -23,6 +24,7 @@ from ..exceptions import (
     ConvaiUnavailable,
     ErrorCode,
     NoLiveToken,
+    SealBroken,
     SessionEnded,
     TokenGone,
 )
@@ -225,7 +227,8 @@ def _chosen(tokens: list[ConvaiToken], named: Secret | None) -> tuple[ConvaiToke
         newest = tokens[0]
         return newest, unseal(newest.sealed, newest.pk, newest.session_id)
     for token in tokens:
-        value = unseal(token.sealed, token.pk, token.session_id)
-        if value == named:
-            return token, value
+        with suppress(SealBroken):  # of another one, perhaps: it hides none of the others
+            value = unseal(token.sealed, token.pk, token.session_id)
+            if value == named:
+                return token, value
     raise NoLiveToken

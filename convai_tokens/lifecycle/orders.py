@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,14 @@ from .audit import record
 from .ending import end_sessions, revocable, revoke_tokens
 
 CHUNK = 500
+PERSONAL = (
+    "user",
+    "username",
+    "device",
+    "session",
+    "pk",
+    "q",
+)  # what names a person, or one's rows
 
 Stopped = Callable[[], bool]
 
@@ -43,10 +51,18 @@ def order(
     )
     with transaction.atomic(using=database()):
         made.save(using=database())
-        of = ", ".join(f"{name}={value}" for name, value in conditions.items()) or "all"
-        detail = f"Order {made.pk} to {kind.value} {found}: {of}"[:240]
-        record(EventKind.ORDERED, detail=detail, actor=actor)
+        detail = f"Order {made.pk} to {kind.value} {found}: {without_people(conditions)}"
+        record(EventKind.ORDERED, detail=detail[:240], actor=actor)
     return made
+
+
+def without_people(filters: Mapping[str, Any]) -> str:
+    """Return filters as text for an event, which tells that a person was named and not whom."""
+    told = {
+        name: name if name.partition("__")[0] in PERSONAL else f"{name}={value}"
+        for name, value in filters.items()
+    }
+    return ", ".join(told[name] for name in sorted(told)) or "all"
 
 
 def carry_out_orders(stopped: Stopped) -> int:
@@ -62,7 +78,8 @@ def _carry_out(ordered: StaffOrder, stopped: Stopped) -> int:
     while not stopped():
         keys = list(_rows(ordered).order_by().values_list("pk", flat=True)[:CHUNK])
         if not keys:
-            order_row.update(finished_at=datetime.now(UTC))
+            # What it was filtered by may name a person, and is of no use any more.
+            order_row.update(finished_at=datetime.now(UTC), conditions={})
             break
         with transaction.atomic(using=database()):
             done = _change(ordered, keys, actor)

@@ -66,6 +66,19 @@ def test_extending_the_token_that_is_named_extends_that_one(
     assert list(counts) == [1, 0]
 
 
+def test_a_token_that_no_key_opens_does_not_hide_the_one_that_is_named(
+    convai: Any, learner: Any, client: Client, log_in: Any
+) -> None:
+    first = log_in().json()["convai"]["apiAuthToken"]
+    client.post("/convai/token/")
+    ConvaiToken.objects.filter(pk=ConvaiToken.objects.latest("pk").pk).update(sealed="v1.broken")
+
+    body = {"apiAuthToken": first}
+    answer = client.post("/convai/token/extend/", body, content_type="application/json")
+
+    assert (answer.status_code, answer.json()["apiAuthToken"]) == (200, first)
+
+
 def test_extending_a_token_that_is_not_this_sessions_is_answered_409(
     convai: Any, learner: Any, make_user: Any, client: Client, log_in: Any
 ) -> None:

@@ -81,12 +81,12 @@ def test_each_export_leaves_an_event_that_names_who_and_what_but_not_the_person_
 ) -> None:
     make_token()
 
-    exporter.get(f"{TOKENS}export/csv/?state=live&q=learner")
+    exporter.get(f"{SESSIONS}export/csv/?state=open&q=learner&username__exact=learner")
 
     event = TokenEvent.objects.get(kind=EventKind.EXPORTED)
     assert (event.actor_name, event.session) == ("exporter", None)
-    assert event.detail == "convaitoken as csv, search, state=live"
-    assert "convaitoken as csv" in exporter.get(EVENTS).content.decode()
+    assert event.detail == "learnersession as csv: q, state=open, username__exact"
+    assert "learnersession as csv" in exporter.get(EVENTS).content.decode()
 
 
 def test_another_format_is_not_found_and_a_wrong_filter_leads_back(exporter: Client) -> None:

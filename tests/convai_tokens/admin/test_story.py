@@ -169,7 +169,15 @@ def test_a_deleted_learner_is_told_by_name_and_another_of_that_name_is_not(
 
 @pytest.mark.parametrize(
     "query",
-    ["", "?user=none", "?user=0", "?username=nobody", "?user=1&before=x", "?user=1&before=x,y"],
+    [
+        "",
+        "?user=none",
+        "?user=0",
+        f"?user={10**30}",
+        "?username=nobody",
+        "?user=1&before=x",
+        "?user=1&before=x,y",
+    ],
 )
 def test_whose_story_cannot_be_told_is_not_found(auditor: Client, query: str) -> None:
     assert auditor.get(STORY + query).status_code == 404

@@ -122,3 +122,16 @@ def test_finished_orders_are_kept_as_long_as_the_rest(staff: Any) -> None:
     StaffOrder.objects.update(finished_at=utc_now() - timedelta(days=181))
 
     assert purge_orders() == 1
+
+
+def test_neither_the_event_nor_a_finished_order_names_a_person(
+    sessions: list[LearnerSession], staff: Any
+) -> None:
+    made = order(OrderKind.END, {"username__exact": "learner", "stack": "custom"}, 4, staff)
+
+    carry_out_orders(never)
+
+    made.refresh_from_db()
+    assert (made.done, made.conditions) == (4, {})
+    detail = TokenEvent.objects.get(kind=EventKind.ORDERED).detail
+    assert detail == f"Order {made.pk} to end 4: stack=custom, username__exact"
